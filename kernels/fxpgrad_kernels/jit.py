@@ -1,0 +1,129 @@
+"""The one file that calls Numba: compiler flags, the cache and its key, typed scalars.
+
+Everything else in this package imports :func:`kernel`, :func:`device` and the scalar constructors
+from here. Nothing is compiled at import: a kernel compiles (or is loaded from the cache) at its
+first call.
+
+Why a cache of our own: Numba's cache looks only at the file that holds a kernel, so that editing a
+function that the kernel *calls* would serve the old machine code without a word. Here the cache
+directory is named by a hash of every source file of this package: any edit starts a fresh one.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from llvmlite import ir
+from numba.core import caching, cgutils, config, types
+from numba.extending import intrinsic
+
+__all__ = [
+    "cache_directory",
+    "cgutils",
+    "device",
+    "intrinsic",
+    "ir",
+    "kernel",
+    "llvm_ir",
+    "source_hash",
+    "types",
+]
+
+_PACKAGE = Path(__file__).resolve().parent
+_FLAGS: dict[str, Any] = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
+
+
+@functools.cache
+def source_hash() -> str:
+    """Return 16 hex digits that name the present text of every Python file of this package."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def cache_directory() -> Path:
+    """Return the directory that holds the machine code of the present sources.
+
+    ``NUMBA_CACHE_DIR`` (Numba's own setting) names the parent if it is set; else the user's cache
+    directory is used, and a private temporary directory if that one cannot be written.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    parent = config.CACHE_DIR or os.path.join(home, "fxpgrad")
+    path = Path(parent) / f"kernels-{source_hash()}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError:
+        path = Path(tempfile.mkdtemp(prefix="fxpgrad-kernels-"))
+    return path
+
+
+class _SourceKeyedLocator(caching.UserWideCacheLocator):  # type: ignore[misc]
+    """Tells Numba to keep a function's machine code under :func:`cache_directory`."""
+
+    def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
+        self._py_file = py_file
+        self._lineno = py_func.__code__.co_firstlineno
+        folder = Path(py_file).resolve().parent
+        name = "_".join(folder.relative_to(_PACKAGE).parts) if _PACKAGE in folder.parents else ""
+        self._cache_path = str(cache_directory() / (name or "_"))
+
+    def get_source_stamp(self) -> str:
+        return source_hash()
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _SourceKeyedLocator:
+        locator = cls(py_func, py_file)
+        locator.ensure_cache_path()
+        return locator
+
+
+class _CacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (_SourceKeyedLocator,)
+
+
+class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
+    _impl_class = _CacheImpl
+
+
+def _compile_lazily(function: Callable[..., Any], **flags: Any) -> Any:
+    dispatcher = numba.njit(**_FLAGS, **flags)(function)
+    dispatcher._cache = _KernelCache(function)
+    return dispatcher
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Make an entry point: compiled at first call, cached on disk, releases the GIL.
+
+    Kernels and the functions they call live at module level: a closure would miss the cache at
+    every run. Integer widths must be spelled out (``np.int32(...)``): Numba widens every operation
+    on smaller integers to 64 bits.
+    """
+    return _compile_lazily(function)
+
+
+def device(function: Callable[..., Any]) -> Any:
+    """Make a function that kernels call; LLVM inlines it where that pays."""
+    return _compile_lazily(function)
+
+
+def llvm_ir(dispatcher: Any, *arguments: Any) -> str:
+    """Compile a fresh copy of a kernel for the types of `arguments` and return its LLVM IR.
+
+    The copy bypasses the cache (cached machine code has no IR) and holds every function that the
+    kernel calls, so that a scan of the text sees all that would run.
+    """
+    fresh = numba.njit(**_FLAGS)(dispatcher.py_func)
+    signature = tuple(numba.typeof(argument) for argument in arguments)
+    fresh.compile(signature)
+    return "\n".join(fresh.inspect_llvm().values())

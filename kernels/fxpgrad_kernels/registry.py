@@ -1,0 +1,51 @@
+"""The table of all kernels, by name."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+
+from fxpgrad_kernels.errors import UnknownKernelError
+from fxpgrad_kernels.spec import KernelSpec
+
+# One module an operator; each defines SPECS, a tuple of KernelSpec.
+_MODULES: tuple[str, ...] = (
+    "activation.activation",
+    "arithmetic.requantize",
+    "conv2d.conv2d",
+    "depthwise_conv2d.depthwise_conv2d",
+    "elementwise.elementwise",
+    "fully_connected.fully_connected",
+    "loss.cross_entropy",
+    "loss.prototypes",
+    "pooling.pooling",
+    "quantization.quantization",
+    "random.philox",
+    "shape.shape",
+    "training.accumulator_bound",
+    "training.perturb",
+    "training.update",
+)
+
+
+@functools.cache
+def kernels() -> dict[str, KernelSpec]:
+    """Return every registered kernel by name."""
+    table: dict[str, KernelSpec] = {}
+    for module in _MODULES:
+        for spec in importlib.import_module(f"fxpgrad_kernels.{module}").SPECS:
+            if spec.name in table:
+                raise AssertionError(f"two kernels are called {spec.name}")
+            table[spec.name] = spec
+    return table
+
+
+def kernel_named(name: str) -> KernelSpec:
+    """Return the kernel called `name`, or raise `UnknownKernelError` naming the nearest known one."""
+    try:
+        return kernels()[name]
+    except KeyError:
+        near = difflib.get_close_matches(name, kernels(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UnknownKernelError(f"no kernel is called {name!r}{hint}") from None

@@ -1,0 +1,96 @@
+"""What a kernel is, as data: its arguments in order, their types, shapes and integer ranges.
+
+The executor binds arguments by this table, the planner sizes workspaces from it, the tests draw
+legal inputs from it, and later the C emitter and the conformance harness read the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+Role = Literal["input", "constant", "parameter", "workspace", "output"]
+Shapes = Mapping[str, tuple[int, ...]]
+Parameters = Mapping[str, int]
+WorkspaceRule = Callable[[Shapes, Parameters], Mapping[str, int]]
+
+INT_RANGES: dict[str, tuple[int, int]] = {
+    name: (int(np.iinfo(name).min), int(np.iinfo(name).max))
+    for name in ("int8", "uint8", "int16", "int32", "int64", "uint32")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a kernel.
+
+    `shape` holds one letter (or product of letters) per axis and is empty for a scalar;
+    `low` and `high` bound every element, inclusive.
+    """
+
+    name: str
+    role: Role
+    dtype: str
+    shape: tuple[str, ...]
+    low: int
+    high: int
+
+    def example(self) -> Any:
+        """Return a smallest value of the right type: what the compiler needs to know."""
+        if self.role == "parameter":
+            return 0
+        return np.zeros((1,) * len(self.shape), self.dtype)
+
+
+def array(name: str, role: Role, dtype: str, shape: str, low: int | None = None, high: int | None = None) -> Argument:
+    """Describe an array argument; `shape` is written "B H W C", the range defaults to the type's."""
+    lowest, highest = INT_RANGES[dtype]
+    return Argument(
+        name, role, dtype, tuple(shape.split()), lowest if low is None else low, highest if high is None else high
+    )
+
+
+def parameter(name: str, low: int, high: int) -> Argument:
+    """Describe an integer scalar that is fixed when a Program is made (int64 in the kernel)."""
+    return Argument(name, "parameter", "int64", (), low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSpec:
+    """A registered kernel.
+
+    Attributes
+    ----------
+    name : str
+        ``<operator>_a<activation bits>w<weight bits>`` or ``<operator>_a<bits>``.
+    operator : str
+        The folder that holds contract, reference and kernel.
+    function : Numba dispatcher
+        Called with the arguments in order, positionally. Returns None, or an int that the
+        contract defines.
+    reference : callable
+        The definition: takes the same arguments without workspaces and outputs, returns the
+        output array (a tuple of arrays for several outputs).
+    arguments : tuple of Argument
+    workspace : callable, optional
+        ``(shapes by argument name, parameters by name) -> elements by workspace name``; shapes are
+        those of the arrays with batch 1, and a workspace never grows with the batch.
+    """
+
+    name: str
+    operator: str
+    function: Any
+    reference: Callable[..., Any]
+    arguments: tuple[Argument, ...]
+    workspace: WorkspaceRule | None = None
+
+    def of_role(self, role: Role) -> tuple[Argument, ...]:
+        """Return the arguments of one role, in order."""
+        return tuple(argument for argument in self.arguments if argument.role == role)
+
+    def example_arguments(self) -> tuple[Any, ...]:
+        """Return smallest arguments of the right types, for compiling without running."""
+        return tuple(argument.example() for argument in self.arguments)
