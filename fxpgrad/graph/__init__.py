@@ -1,0 +1,1 @@
+"""The Graph, its rules, a builder and float execution; import from the modules."""

@@ -1,0 +1,159 @@
+"""Classification heads on a Program: attach one, or expose the accumulators of the one it has."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxpgrad.errors import InputError, LoweringError
+from fxpgrad.program.program import Call, Constant, Program, TensorInfo
+from fxpgrad.program.prove import prove_call
+
+ACCUMULATORS = "accumulators"
+_LIMITS = {8: 127, 16: 32767}
+
+
+def has_linear_head(program: Program) -> bool:
+    """Whether the last call is a fully connected layer that makes the first output."""
+    last = program.calls[-1]
+    return last.kernel.startswith("fully_connected") and last.output == program.outputs[0]
+
+
+def with_accumulator_output(program: Program) -> Program:
+    """Return the Program with its last fully connected layer giving int32 accumulators.
+
+    The loss reads accumulators: the two losses of a pair differ by less than an int8 logit can show.
+    A Program that does so already is returned as it is.
+
+    Raises
+    ------
+    InputError
+        The last call is not a fully connected layer.
+    """
+    if not program.calls or not has_linear_head(program):
+        raise InputError(
+            f"program {program.name} does not end in a fully connected layer; attach a head first"
+        )
+    last = program.calls[-1]
+    if last.kernel.startswith("fully_connected_accumulate"):
+        return program
+    weights = program.constants[last.constants["weights"]]
+    constants = {name: last.constants[name] for name in ("weights", "bias")}
+    parameters = {name: last.parameters[name] for name in ("input_zero_point", "accumulator_bits")}
+    width = 8 * weights.data.dtype.itemsize
+    call = Call(
+        last.name, f"fully_connected_accumulate_a8w{width}", last.inputs, constants, ACCUMULATORS, parameters
+    )
+    tensors = {name: info for name, info in program.tensors.items() if name != last.output}
+    tensors[ACCUMULATORS] = TensorInfo(ACCUMULATORS, program.tensors[last.output].shape, "int32")
+    unused = {name for name in last.constants.values() if name not in constants.values()}
+    return dataclasses.replace(
+        program,
+        tensors=tensors,
+        constants={name: value for name, value in program.constants.items() if name not in unused},
+        calls=(*program.calls[:-1], call),
+        outputs=(ACCUMULATORS, *program.outputs[1:]),
+    )
+
+
+def attach_linear_head(
+    program: Program,
+    weights: NDArray[np.float64],
+    bias: NDArray[np.float64],
+    *,
+    weight_bits: int = 16,
+    name: str = "head",
+) -> Program:
+    """Append a fully connected layer with accumulator output to a Program that ends in features.
+
+    Parameters
+    ----------
+    program : Program
+        Its first output is int8 [D].
+    weights, bias : float64 [N, D], [N]
+        The head in real numbers; one scale is shared by all classes, so that accumulators compare.
+    weight_bits : {8, 16}
+    name : str
+        Name of the new call.
+
+    Raises
+    ------
+    InputError
+        Shapes that do not fit the features.
+    LoweringError
+        An accumulator bound beyond int32.
+    """
+    source = program.tensors[program.outputs[0]]
+    if source.dtype != "int8" or len(source.shape) != 1 or weights.shape[1:] != source.shape:
+        raise InputError(
+            f"a head of shape {weights.shape} does not fit the output {source.name}: "
+            f"{source.dtype} {source.shape}; it must be int8 [features]"
+        )
+    limit = _LIMITS[weight_bits]
+    scale = max(float(np.abs(weights).max(initial=0.0)) / limit, np.finfo(np.float32).tiny)
+    scale = max(scale, float(np.abs(bias).max(initial=0.0)) / (source.scale * 2**30))
+    quantized = np.clip(np.rint(weights / scale), -limit, limit).astype(np.int8 if weight_bits == 8 else np.int16)
+    bias_scale = scale * source.scale
+    quantized_bias = np.rint(bias / bias_scale).astype(np.int32)
+    per_class = np.ones(len(weights))
+    constants = dict(program.constants)
+    constants[f"{name}/weights"] = Constant(f"{name}/weights", quantized, scale * per_class)
+    constants[f"{name}/bias"] = Constant(f"{name}/bias", quantized_bias, bias_scale * per_class)
+    call = Call(
+        name,
+        f"fully_connected_accumulate_a8w{weight_bits}",
+        (source.name,),
+        {"weights": f"{name}/weights", "bias": f"{name}/bias"},
+        ACCUMULATORS,
+        {"input_zero_point": source.zero_point, "accumulator_bits": 32},
+    )
+    tensors = {**program.tensors, ACCUMULATORS: TensorInfo(ACCUMULATORS, (len(weights),), "int32")}
+    attached = dataclasses.replace(
+        program, tensors=tensors, constants=constants, calls=(*program.calls, call), outputs=(ACCUMULATORS,)
+    )
+    proof = prove_call(attached, call)
+    if proof is None or not proof.fits_int32:
+        raise LoweringError(f"head {name}: its accumulators may leave int32; use 8-bit head weights")
+    return attached
+
+
+def split_before(program: Program, index: int) -> tuple[Program | None, Program]:
+    """Split a Program at call `index`: (the calls before it, the calls from it on).
+
+    The first part is None if it is empty. Only one tensor may cross the cut.
+
+    Raises
+    ------
+    LoweringError
+        More than one tensor crosses the cut (a residual branch, say).
+    """
+    if index == 0:
+        return None, program
+    made = {call.output for call in program.calls[:index]} | set(program.inputs)
+    crossing = sorted(
+        {name for call in program.calls[index:] for name in call.inputs if name in made}
+        | {name for name in program.outputs if name in made}
+    )
+    if len(crossing) != 1:
+        raise LoweringError(f"{len(crossing)} tensors cross the cut before {program.calls[index].name}: {crossing}")
+    return (
+        _part(program, program.calls[:index], program.inputs, (crossing[0],)),
+        _part(program, program.calls[index:], (crossing[0],), program.outputs),
+    )
+
+
+def _part(
+    program: Program, calls: tuple[Call, ...], inputs: tuple[str, ...], outputs: tuple[str, ...]
+) -> Program:
+    tensors = {*inputs, *outputs, *(call.output for call in calls)}
+    constants = {name for call in calls for name in call.constants.values()}
+    return dataclasses.replace(
+        program,
+        tensors={name: info for name, info in program.tensors.items() if name in tensors},
+        constants={name: value for name, value in program.constants.items() if name in constants},
+        calls=calls,
+        inputs=inputs,
+        outputs=outputs,
+    )

@@ -1,0 +1,122 @@
+"""The Program: integers only, one object with many readers.
+
+The executor, the planner, the accumulator prover, the trainer, the file format and (later) the C
+emitter all read this one object, so that what is proved, trained, saved and exported is the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxpgrad.errors import InputError
+from fxpgrad_kernels.registry import kernel_named
+from fxpgrad_kernels.spec import KernelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """An activation: `shape` leaves the batch axis out.
+
+    `scale` is a label for people, losses and real-valued input and output: execution never reads it.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    zero_point: int = 0
+    scale: float = 1.0
+
+    @property
+    def elements(self) -> int:
+        """Number of values of one sample."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one sample."""
+        return self.elements * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant:
+    """A constant array. Weights and biases carry `scale`: float64 [channels], one per first axis entry
+    (last axis for depthwise filters, `axis` tells), a label that execution never reads."""
+
+    name: str
+    data: NDArray[Any]
+    scale: NDArray[np.float64] | None = None
+    axis: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One kernel call: tensors and constants by name, integer parameters by name.
+
+    `leading_axes`: how many sample axes join the batch axis where the kernel wants a matrix.
+    """
+
+    name: str
+    kernel: str
+    inputs: tuple[str, ...]
+    constants: Mapping[str, str]
+    output: str
+    parameters: Mapping[str, int]
+    leading_axes: int = 0
+
+    @property
+    def spec(self) -> KernelSpec:
+        """The kernel's registered description."""
+        return kernel_named(self.kernel)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """Tensors, constants and an ordered list of kernel calls."""
+
+    name: str
+    profile: str
+    tensors: Mapping[str, TensorInfo]
+    constants: Mapping[str, Constant]
+    calls: tuple[Call, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of all constants."""
+        return sum(constant.data.nbytes for constant in self.constants.values())
+
+    def with_constants(self, replacements: Mapping[str, NDArray[Any]]) -> Program:
+        """Return the same Program with other values in some constants (same shape and dtype)."""
+        constants = dict(self.constants)
+        for name, data in replacements.items():
+            old = constants[name]
+            if data.shape != old.data.shape or data.dtype != old.data.dtype:
+                raise InputError(
+                    f"constant {name} must stay {old.data.dtype} {old.data.shape}; "
+                    f"got {data.dtype} {data.shape}"
+                )
+            constants[name] = dataclasses.replace(old, data=np.ascontiguousarray(data))
+        return dataclasses.replace(self, constants=constants)
+
+    def constants_sha256(self) -> str:
+        """Return a digest of every constant's name, type, shape and bytes."""
+        return constants_sha256({name: constant.data for name, constant in self.constants.items()})
+
+
+def constants_sha256(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 of named arrays in name order, little-endian: equal on every machine."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        data = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}|{data.dtype.name}|{data.shape}|".encode())
+        digest.update(data.astype(data.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()

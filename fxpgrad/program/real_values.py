@@ -1,0 +1,40 @@
+"""Between real numbers and a Program's own integers, at its two ends only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxpgrad.errors import InputError
+from fxpgrad.program.program import Program, TensorInfo
+
+
+def quantize_input(info: TensorInfo, x: NDArray[Any]) -> NDArray[Any]:
+    """Return round(x / scale) + zero_point, saturated to the tensor's type; x is any finite real array."""
+    real = np.asarray(x)
+    if real.dtype.kind not in "buif":
+        raise InputError(f"input {info.name} must be real numbers; got {real.dtype}")
+    if not np.isfinite(real).all():
+        raise InputError(f"input {info.name} holds NaN or infinity; clean the data first")
+    limits = np.iinfo(info.dtype)
+    integers = np.rint(real.astype(np.float64) / info.scale) + info.zero_point
+    return np.clip(integers, limits.min, limits.max).astype(info.dtype)
+
+
+def output_scale(program: Program) -> NDArray[np.float64]:
+    """Return the real value of one step of the first output: one number, or one per class."""
+    name = program.outputs[0]
+    for call in program.calls:
+        if call.output == name and call.kernel.startswith("fully_connected_accumulate"):
+            scale = program.constants[call.constants["bias"]].scale
+            if scale is not None:
+                return scale
+    return np.array([program.tensors[name].scale])
+
+
+def dequantize_output(program: Program, y: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the real values of the first output."""
+    zero_point = program.tensors[program.outputs[0]].zero_point
+    return (y.astype(np.float64) - zero_point) * output_scale(program)
