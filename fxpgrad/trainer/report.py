@@ -1,0 +1,71 @@
+"""What a run says about itself: nothing that went wrong in a step stays silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One step.
+
+    Attributes
+    ----------
+    step : int
+        Its number, from 0.
+    losses_plus, losses_minus : tuple of int
+        Summed losses of each pair, in 2**-24 nats.
+    signs : tuple of int
+        Sign of the directional derivative of each direction: -1, 0 or 1.
+    probes_saturated : int
+        Perturbed values that were clipped, over all passes.
+    moved, updates_saturated : int
+        Values that the update changed, and values that it clipped.
+    batch : int
+        Samples in the batch.
+    """
+
+    step: int
+    losses_plus: tuple[int, ...]
+    losses_minus: tuple[int, ...]
+    signs: tuple[int, ...]
+    probes_saturated: int
+    moved: int
+    updates_saturated: int
+    batch: int
+
+    @property
+    def dead(self) -> str | None:
+        """Why the step changed nothing, or None if it changed something."""
+        if not any(self.signs):
+            return "equal losses"
+        return None if self.moved else "no weight moved"
+
+    @property
+    def saturated(self) -> bool:
+        """Whether any probe or update was clipped."""
+        return bool(self.probes_saturated or self.updates_saturated)
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean loss of the probes in nats per sample (for people)."""
+        total = sum(self.losses_plus) + sum(self.losses_minus)
+        return total / (2 * len(self.signs) * self.batch * 2**24)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """A whole run."""
+
+    steps: tuple[StepReport, ...]
+    forwards: int
+
+    @property
+    def dead_steps(self) -> tuple[int, ...]:
+        """Numbers of the steps that changed nothing."""
+        return tuple(report.step for report in self.steps if report.dead)
+
+    @property
+    def saturated_steps(self) -> tuple[int, ...]:
+        """Numbers of the steps with a clipped probe or update."""
+        return tuple(report.step for report in self.steps if report.saturated)

@@ -1,0 +1,79 @@
+"""The definition of the perturbation, in Python integers: slow and obvious."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxpgrad_kernels.random.random_ref import direction_ref
+
+LIMITS: dict[str, tuple[int, int]] = {
+    "int8": (-127, 127),
+    "int16": (-32767, 32767),
+    "int32": (-(2**31), 2**31 - 1),
+}
+
+
+def round_half_away_ref(numerator: int, denominator: int) -> int:
+    """Return numerator / denominator rounded to the nearest integer, ties away from zero."""
+    magnitude = (2 * abs(numerator) + denominator) // (2 * denominator)
+    return magnitude if numerator >= 0 else -magnitude
+
+
+def perturbed_ref(weight: int, epsilon: int, z: int, sign: int, form: int) -> int:
+    """Return the perturbed weight before saturation.
+
+    Form 0: the delta is drawn once and added or subtracted. Form 1: w_q * one_q +- eps_q * z_q,
+    then floor(a * 28898 / 2**20), where 28898 / 2**20 stands for dz = 3.5 / 127.
+    """
+    if form == 0:
+        return weight + sign * round_half_away_ref(epsilon * z, 32)
+    return (weight * 36 + sign * epsilon * z) * 28898 // 2**20
+
+
+def perturb_with_count_ref(
+    weights: NDArray[Any],
+    epsilon: NDArray[np.int32],
+    seed: int,
+    step: int,
+    direction: int,
+    tensor: int,
+    sign: int,
+    form: int,
+    distribution: int,
+) -> tuple[NDArray[Any], int]:
+    """Return the saturated perturbed weights and how many of them saturated."""
+    low, high = LIMITS[weights.dtype.name]
+    per_channel = weights.size // epsilon.size
+    values = [
+        perturbed_ref(
+            int(weight),
+            int(epsilon[i // per_channel]),
+            direction_ref(seed, step, direction, tensor, i, distribution),
+            sign,
+            form,
+        )
+        for i, weight in enumerate(weights)
+    ]
+    output = np.array([max(low, min(high, value)) for value in values], weights.dtype)
+    return output, sum(not low <= value <= high for value in values)
+
+
+def perturb_ref(
+    weights: NDArray[Any],
+    epsilon: NDArray[np.int32],
+    table: NDArray[np.int8],
+    seed: int,
+    step: int,
+    direction: int,
+    tensor: int,
+    sign: int,
+    form: int,
+    distribution: int,
+) -> NDArray[Any]:
+    """Return the saturated perturbed weights; their dtype sets the limits. The table is not used."""
+    return perturb_with_count_ref(weights, epsilon, seed, step, direction, tensor, sign, form, distribution)[
+        0
+    ]
