@@ -13,6 +13,7 @@ from fxpgrad_kernels.spec import KernelSpec
 _MODULES: tuple[str, ...] = (
     "activation.activation",
     "arithmetic.requantize",
+    "arithmetic.rounding_shift",
     "conv2d.conv2d",
     "depthwise_conv2d.depthwise_conv2d",
     "elementwise.elementwise",

@@ -68,8 +68,8 @@ def _conv2d(
     num_segments, segment_length = _segments(
         kernel_h, kernel_w, dilation_h, dilation_w, channels, group_channels, padded_width, segment_offset
     )
-    flat_weights = weights.reshape(filters, kernel_h * kernel_w * group_channels)
-    flat_output = output.reshape(batch, height * width, filters)
+    flat_weights = weights.reshape(-1)
+    pixels = output.reshape(-1)  # [batch * height * width, filters]; a 2-D reshape would divide in float
     group_filters = filters // groups
     for group in range(groups):
         for first in range(0, group_filters, COLUMNS):
@@ -98,10 +98,11 @@ def _conv2d(
                         padded, row_offset, segment_offset, num_segments, segment_length,
                         panel, folded, mode, tile, wide,
                     )  # fmt: skip
+                    start = (n * height * width + pixel) * filters + column
                     for r in range(min(ROWS, height * width - pixel)):
                         store_requantized(
                             wide, r, channel_scales, output_zero_point, clamp_low, clamp_high, rounding,
-                            flat_output[n, pixel + r][column : column + count],
+                            pixels[start + r * filters : start + r * filters + count],
                         )  # fmt: skip
 
 

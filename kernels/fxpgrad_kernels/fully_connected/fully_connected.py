@@ -52,11 +52,12 @@ def _fully_connected(
     batch, length = input.shape
     units = weights.shape[0]
     row_length = length + (length & 1)
+    flat_weights = weights.reshape(-1)
     wide, folded, channel_scales, row_offset, segment_offset = _start(scratch, row_length)
     for first in range(0, units, COLUMNS):
         count = min(COLUMNS, units - first)
         prepare_panel(
-            weights, bias, first, count, np.int64(1), length, input_zero_point, mode, panel, folded
+            flat_weights, bias, first, count, np.int64(1), length, input_zero_point, mode, panel, folded
         )
         load_channels(multiplier, shift, first, count, channel_scales)
         for b in range(0, batch, ROWS):
@@ -103,11 +104,12 @@ def fully_connected_accumulate(
     batch, length = input.shape
     units = weights.shape[0]
     row_length = length + (length & 1)
+    flat_weights = weights.reshape(-1)
     wide, folded, _, row_offset, segment_offset = _start(scratch, row_length)
     for first in range(0, units, COLUMNS):
         count = min(COLUMNS, units - first)
         prepare_panel(
-            weights, bias, first, count, np.int64(1), length, input_zero_point,
+            flat_weights, bias, first, count, np.int64(1), length, input_zero_point,
             accumulator_bits, panel, folded,
         )  # fmt: skip
         for b in range(0, batch, ROWS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fxpgrad_kernels.arithmetic.requantize import requantize
+from fxpgrad_kernels.arithmetic.requantize_row import clamp_row, narrow_row, requantize_row
 from fxpgrad_kernels.gemm.tile import COLUMNS
 from fxpgrad_kernels.jit import device
 
@@ -21,40 +21,12 @@ def load_channels(multiplier, shift, first_column, num_columns, channels):
 
 
 @device
-def requantize_row(row, channels, rounding):
-    """Requantize int64 `row` [COLUMNS] in place; the branch on the formula stays outside the loop."""
-    multiplier = channels[:COLUMNS]
-    shift = channels[COLUMNS : 2 * COLUMNS]
-    if rounding == 0:
-        for i in range(row.size):
-            row[i] = requantize(row[i], multiplier[i], shift[i], np.int64(0))
-    elif rounding == 1:
-        for i in range(row.size):
-            row[i] = requantize(row[i], multiplier[i], shift[i], np.int64(1))
-    elif rounding == 2:
-        for i in range(row.size):
-            row[i] = requantize(row[i], multiplier[i], shift[i], np.int64(2))
-    elif rounding == 3:
-        for i in range(row.size):
-            row[i] = requantize(row[i], multiplier[i], shift[i], np.int64(3))
-    else:
-        for i in range(row.size):
-            row[i] = requantize(row[i], multiplier[i], shift[i], np.int64(4))
-
-
-@device
 def store_requantized(wide, r, channels, output_zero_point, clamp_low, clamp_high, rounding, output):
     """Requantize row r of a finished tile into `output` (int8, as many channels as it has)."""
     row = wide[r * COLUMNS : (r + 1) * COLUMNS]
-    requantize_row(row, channels, rounding)
-    for i in range(row.size):
-        row[i] = min(max(row[i] + output_zero_point, clamp_low), clamp_high)
-    if output.size == COLUMNS:
-        for column in range(COLUMNS):
-            output[column] = np.int8(row[column])
-    else:
-        for column in range(output.size):
-            output[column] = np.int8(row[column])
+    requantize_row(row, channels[:COLUMNS], channels[COLUMNS : 2 * COLUMNS], rounding)
+    clamp_row(row, output_zero_point, clamp_low, clamp_high)
+    narrow_row(row, output)
 
 
 @device

@@ -25,18 +25,19 @@ _SAFE_PAIRS = np.int64(255)
 
 @device
 def pack_panel(weights, first_column, num_columns, num_segments, segment_length, part, panel):
-    """Copy COLUMNS output channels of `weights` [O, num_segments * segment_length] into `panel`.
+    """Copy COLUMNS output channels of flat `weights` [O * num_segments * segment_length] into `panel`.
 
     Panel layout: [segment][pair][column][2]. Odd segments and missing columns are filled with 0.
     """
     pairs = (segment_length + np.int64(1)) >> np.int64(1)
+    length = num_segments * segment_length
     for column in range(COLUMNS):
         if column >= num_columns:
             for i in range(num_segments * pairs):
                 panel[(i * COLUMNS + column) * 2] = np.int16(0)
                 panel[(i * COLUMNS + column) * 2 + 1] = np.int16(0)
             continue
-        row = weights[first_column + column]
+        row = weights[(first_column + column) * length : (first_column + column + 1) * length]
         for segment in range(num_segments):
             base = segment * pairs
             run = row[segment * segment_length : (segment + 1) * segment_length]
@@ -52,10 +53,13 @@ def pack_panel(weights, first_column, num_columns, num_segments, segment_length,
 
 
 @device
-def fold_zero_point(weights, bias, first_column, num_columns, input_zero_point, folded):
-    """Write bias - input_zero_point * sum(weights) of each column: the rows then hold raw values."""
+def fold_zero_point(weights, bias, first_column, num_columns, length, input_zero_point, folded):
+    """Write bias - input_zero_point * sum(weights) of each column: the rows then hold raw values.
+
+    weights: flat, `length` of them for each output channel.
+    """
     for column in range(num_columns):
-        row = weights[first_column + column]
+        row = weights[(first_column + column) * length : (first_column + column + 1) * length]
         total = np.int64(0)
         for k in range(row.size):
             total += np.int64(row[k])
@@ -133,7 +137,8 @@ def prepare_panel(
     pairs = (segment_length + np.int64(1)) >> np.int64(1)
     for column in range(COLUMNS):
         folded[column] = np.int64(0)
-    fold_zero_point(weights, bias, first_column, num_columns, input_zero_point, folded)
+    length = num_segments * segment_length
+    fold_zero_point(weights, bias, first_column, num_columns, length, input_zero_point, folded)
     if mode == np.int64(SPLIT):
         pack_panel(weights, first_column, num_columns, num_segments, segment_length, HIGH_BYTE, panel)
         low = panel[num_segments * pairs * 2 * COLUMNS :]

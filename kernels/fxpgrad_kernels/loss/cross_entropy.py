@@ -94,8 +94,8 @@ SPECS = (
         reference=cross_entropy_linear_ref,
         arguments=(
             array("accumulators", "input", "int32", "B N"),
-            array("multiplier", "constant", "int32", "N", 0),
-            array("shift", "constant", "int32", "N", -31, 30),
+            array("multiplier", "input", "int32", "N", 0),
+            array("shift", "input", "int32", "N", -31, 30),
             array("labels", "input", "int32", "B", 0),
             array("losses", "output", "int64", "B", 0),
         ),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from bisect import bisect_right
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +25,7 @@ def philox4x32_ref(counter: tuple[int, int, int, int], key: tuple[int, int]) -> 
     return c0, c1, c2, c3
 
 
+@functools.lru_cache(maxsize=4096)
 def stream_bits_ref(block: int, purpose: int, seed: int, step: int, direction: int, tensor: int) -> int:
     """Return the 128 bits of one block of a stream as one integer, word 0 lowest."""
     pattern = seed % 2**64
@@ -32,7 +36,7 @@ def stream_bits_ref(block: int, purpose: int, seed: int, step: int, direction: i
 
 def gaussian_ref(uniform: int, thresholds: tuple[int, ...] = THRESHOLDS) -> int:
     """Return z for a 16-bit uniform: thresholds reached by u less thresholds reached by 65535 - u."""
-    return sum(uniform >= t for t in thresholds) - sum(65535 - uniform >= t for t in thresholds)
+    return bisect_right(thresholds, uniform) - bisect_right(thresholds, 65535 - uniform)
 
 
 def direction_ref(seed: int, step: int, direction: int, tensor: int, index: int, distribution: int) -> int:
@@ -61,6 +65,6 @@ def draw_directions_ref(
     *,
     output_size: int = 1,
 ) -> NDArray[np.int8]:
-    """Define the kernel `draw_directions` for `output_size` values, by the thresholds: the table is not used."""
+    """Define `draw_directions` for `output_size` values, by the thresholds: the table is not used."""
     indices = range(first_index, first_index + output_size)
     return np.array([direction_ref(seed, step, direction, tensor, i, distribution) for i in indices], np.int8)

@@ -21,7 +21,7 @@ def rounded_step_ref(value: int, right: int, rule: int, bits: int) -> int:
         return round_half_away_ref(value, 1 << right)
     if rule == 2:
         return value >> right
-    fixed = abs(value) * 2**32 // 2**right
+    fixed = (abs(value) << 32) >> right
     # Bits of the uniform below the last bit of |value| can never carry.
     magnitude = (fixed + bits) // 2**32
     return magnitude if value >= 0 else -magnitude

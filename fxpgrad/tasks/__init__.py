@@ -1,0 +1,1 @@
+"""Few-shot tasks: the bundled data and backbone, episodes, statistics."""

@@ -1,0 +1,124 @@
+"""Labelled data from a user's .npz file, checked completely before anything runs on it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+from numpy.typing import NDArray
+
+from fxpgrad.errors import InputError, StoreError
+from fxpgrad.program.execute import check_input
+from fxpgrad.program.program import Program
+from fxpgrad.program.real_values import quantize_input
+
+# What NumPy and zipfile raise for damaged, encrypted, pickled or absurdly large content.
+_UNREADABLE = (OSError, EOFError, ValueError, BadZipFile, zlib.error, RuntimeError, MemoryError)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledData:
+    """Samples that fit a Program, and their labels.
+
+    x: the Program's input type, [n, ...input shape], n >= 1; y: int32 [n], 0..classes-1.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[np.int32]
+
+
+def load_labelled(
+    path: str | Path, program: Program, *, real: bool = False, classes: int | None = None
+) -> LabelledData:
+    """Load arrays x and y from an .npz file.
+
+    Parameters
+    ----------
+    path
+        An .npz file with x [n, ...input shape] and y, integers [n].
+    program
+        The Program whose input x must fit.
+    real
+        True: x holds real numbers, to be quantized; False: x is of the Program's own input type.
+    classes
+        Labels must be smaller than this; None sets no upper bound.
+
+    Raises
+    ------
+    StoreError
+        The file is missing or unreadable, or holds pickled objects.
+    InputError
+        An array is missing or does not fit.
+    """
+    arrays = _load_npz(path, ("x", "y"))
+    info = program.tensors[program.inputs[0]]
+    x = arrays["x"]
+    if real:
+        x = quantize_input(info, x)
+    check_input(info, x)
+    return LabelledData(np.ascontiguousarray(x), _checked_labels(arrays["y"], len(x), classes))
+
+
+def load_array(path: str | Path) -> NDArray[Any]:
+    """Load one array from an .npy file (never unpickling); raise `StoreError` if that fails."""
+    try:
+        with Path(path).open("rb") as stream:
+            loaded = np.load(stream, allow_pickle=False)
+            if isinstance(loaded, NpzFile):
+                raise StoreError(f"{path} must be an .npy file with one array; it is an .npz archive")
+    except _UNREADABLE as error:
+        raise _store_error(path, ".npy", error) from error
+    array: NDArray[Any] = loaded
+    return array
+
+
+def _load_npz(path: str | Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    try:
+        with Path(path).open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
+            if not isinstance(archive, NpzFile):
+                raise StoreError(f"{path} must be an .npz archive with arrays x and y; it is an .npy file")
+            with archive:
+                missing = [name for name in names if name not in archive.files]
+                if missing:
+                    held = ", ".join(archive.files) or "nothing"
+                    raise InputError(f"{path} lacks the array {missing[0]!r}; it holds {held}")
+                return {name: archive[name] for name in names}
+    except InputError:
+        raise
+    except _UNREADABLE as error:
+        raise _store_error(path, ".npz", error) from error
+
+
+def _store_error(path: str | Path, kind: str, error: BaseException) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, OSError) and error.strerror:
+        return StoreError(f"cannot read {path}: {error.strerror}")
+    if isinstance(error, ValueError) and "allow_pickle" in str(error):
+        return StoreError(
+            f"{path} is not {kind[1:]} data, or holds pickled objects, which are never loaded; "
+            "save plain numeric arrays"
+        )
+    return StoreError(f"{path} is not a readable {kind} file: {error}")
+
+
+def _checked_labels(y: NDArray[Any], samples: int, classes: int | None) -> NDArray[np.int32]:
+    if y.dtype.kind not in "iu":
+        raise InputError(f"labels y must be integers; got {y.dtype}")
+    if y.ndim != 1:
+        raise InputError(f"labels y must have shape ({samples},), one per sample; got {y.shape}")
+    if len(y) != samples:
+        raise InputError(f"x holds {samples} samples but y {len(y)} labels; they must be as many")
+    lowest, highest = int(y.min()), int(y.max())
+    limit = 2**31 if classes is None else classes
+    if lowest < 0 or highest >= limit:
+        wrong = lowest if lowest < 0 else highest
+        raise InputError(f"labels y must be in 0..{limit - 1}; got {wrong}")
+    return y.astype(np.int32)
