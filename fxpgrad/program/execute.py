@@ -20,7 +20,7 @@ Overrides = Mapping[str, Any]
 class BoundCall:
     """A kernel call with its arrays in place; `run` may replace constants and parameters by name."""
 
-    __slots__ = ("call", "_arguments", "_function", "_position")
+    __slots__ = ("_arguments", "_function", "_position", "call")
 
     def __init__(self, call: Call, arguments: list[Any]) -> None:
         self.call = call
@@ -165,10 +165,9 @@ def run_reference(program: Program, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
         accepted = inspect.signature(spec.reference).parameters
         if "output_size" in accepted:
             options["output_size"] = info.shape[:2]
-        if "before" in accepted and call.output in values:
-            options["before"] = _as_matrix(values[call.output], call)
+        whole = (len(x), *info.shape)
+        if "before" in accepted:  # a block of a larger array, which starts as zeros
+            options["before"] = _as_matrix(values.get(call.output, np.zeros(whole, info.dtype)), call)
         result = spec.reference(*arguments, *parameters.values(), **options)
-        values[call.output] = np.asarray(result, info.dtype)
-        if spec.name != "copy_block_a8" or values[call.output].size == len(x) * info.elements:
-            values[call.output] = values[call.output].reshape(len(x), *info.shape)
+        values[call.output] = np.asarray(result, info.dtype).reshape(whole)
     return values

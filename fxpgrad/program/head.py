@@ -48,7 +48,8 @@ def with_accumulator_output(program: Program) -> Program:
     )
     tensors = {name: info for name, info in program.tensors.items() if name != last.output}
     tensors[ACCUMULATORS] = TensorInfo(ACCUMULATORS, program.tensors[last.output].shape, "int32")
-    unused = {name for name in last.constants.values() if name not in constants.values()}
+    others = {name for other in program.calls[:-1] for name in other.constants.values()}
+    unused = set(last.constants.values()) - set(constants.values()) - others
     return dataclasses.replace(
         program,
         tensors=tensors,
@@ -91,10 +92,15 @@ def attach_linear_head(
             f"a head of shape {weights.shape} does not fit the output {source.name}: "
             f"{source.dtype} {source.shape}; it must be int8 [features]"
         )
+    if bias.shape != weights.shape[:1] or not (np.isfinite(weights).all() and np.isfinite(bias).all()):
+        raise InputError(f"a head of {len(weights)} classes needs as many biases, and finite numbers")
+    if weight_bits not in _LIMITS:
+        raise InputError(f"weight_bits must be 8 or 16; got {weight_bits}")
     limit = _LIMITS[weight_bits]
     scale = max(float(np.abs(weights).max(initial=0.0)) / limit, np.finfo(np.float32).tiny)
     scale = max(scale, float(np.abs(bias).max(initial=0.0)) / (source.scale * 2**30))
-    quantized = np.clip(np.rint(weights / scale), -limit, limit).astype(np.int8 if weight_bits == 8 else np.int16)
+    dtype = np.int8 if weight_bits == 8 else np.int16
+    quantized = np.clip(np.rint(weights / scale), -limit, limit).astype(dtype)
     bias_scale = scale * source.scale
     quantized_bias = np.rint(bias / bias_scale).astype(np.int32)
     per_class = np.ones(len(weights))
@@ -137,7 +143,10 @@ def split_before(program: Program, index: int) -> tuple[Program | None, Program]
         | {name for name in program.outputs if name in made}
     )
     if len(crossing) != 1:
-        raise LoweringError(f"{len(crossing)} tensors cross the cut before {program.calls[index].name}: {crossing}")
+        raise LoweringError(
+            f"{len(crossing)} tensors cross the cut before {program.calls[index].name}: {crossing}; "
+            "cut where a single tensor passes"
+        )
     return (
         _part(program, program.calls[:index], program.inputs, (crossing[0],)),
         _part(program, program.calls[index:], (crossing[0],), program.outputs),

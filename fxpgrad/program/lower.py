@@ -6,6 +6,7 @@ checked, and what cannot be proved is refused by name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from fxpgrad.graph.graph import Graph, Node, Tensor
 from fxpgrad.program.multiplier import Rule, derive_multiplier
 from fxpgrad.program.program import Call, Constant, Program, TensorInfo
 from fxpgrad.program.prove import AccumulatorProof, prove_call
+from fxpgrad.program.validate import check_program
 from fxpgrad_kernels.arithmetic.profiles import Profile, profile_named
 from fxpgrad_kernels.errors import MultiplierError
 
@@ -54,9 +56,9 @@ class _Lowering:
         scale, zero_point = self.scale(node.output), self.zero_point(node.output)
         bounds = {"clamp_low": -128, "clamp_high": 127}
         if np.isfinite(low):
-            bounds["clamp_low"] = int(np.clip(zero_point + round(low / scale), -128, 127))
+            bounds["clamp_low"] = int(np.clip(zero_point + _nearest(low / scale), -128, 127))
         if np.isfinite(high):
-            bounds["clamp_high"] = int(np.clip(zero_point + round(high / scale), -128, 127))
+            bounds["clamp_high"] = int(np.clip(zero_point + _nearest(high / scale), -128, 127))
         return bounds
 
     def scales(self, node: Node, real: NDArray[np.float64]) -> dict[str, str]:
@@ -84,6 +86,11 @@ class _Lowering:
         """Append the one call that a node becomes."""
         inputs = self.graph.activations_of(node)
         self.calls.append(Call(node.name, kernel, inputs, constants or {}, node.output, parameters))
+
+
+def _nearest(value: float) -> float:
+    """Round half away from zero, as runtimes quantize the bounds of an activation."""
+    return math.copysign(math.floor(abs(value) + 0.5), value)
 
 
 def _quantization(tensor: Tensor) -> Any:
@@ -178,7 +185,8 @@ def _fully_connected(state: _Lowering, node: Node) -> None:
 def _same_quantization(state: _Lowering, node: Node) -> None:
     """Raise unless every activation input has the output's scale and zero point."""
     for name in state.graph.activations_of(node):
-        if (state.scale(name), state.zero_point(name)) != (state.scale(node.output), state.zero_point(node.output)):
+        target = (state.scale(node.output), state.zero_point(node.output))
+        if (state.scale(name), state.zero_point(name)) != target:
             raise LoweringError(
                 f"node {node.name}: {node.op} cannot change the scale, but {name} has scale "
                 f"{state.scale(name):.6g}, zero point {state.zero_point(name)} and {node.output} has "
@@ -320,7 +328,9 @@ def lower(graph: Graph, profile: str = "tflite_double", *, split: bool = False) 
         if tensor.data is not None:
             continue
         if tensor.dtype != "int8":
-            raise LoweringError(f"tensor {name} is {tensor.dtype}: activations must be int8; quantize the Graph")
+            raise LoweringError(
+                f"tensor {name} is {tensor.dtype}: activations must be int8; quantize the Graph"
+            )
         state.tensors[name] = TensorInfo(
             name, tensor.shape, tensor.dtype, state.zero_point(name), state.scale(name)
         )
@@ -330,12 +340,8 @@ def lower(graph: Graph, profile: str = "tflite_double", *, split: bool = False) 
                 f"node {node.name}: {node.op} cannot be lowered; supported: {', '.join(_RULES)}"
             )
         _RULES[node.op](state, node)
-    return Program(
-        graph.name,
-        profile,
-        state.tensors,
-        state.constants,
-        tuple(state.calls),
-        graph.inputs,
-        graph.outputs,
+    program = Program(
+        graph.name, profile, state.tensors, state.constants, tuple(state.calls), graph.inputs, graph.outputs
     )
+    check_program(program)
+    return program

@@ -46,8 +46,11 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Constant:
-    """A constant array. Weights and biases carry `scale`: float64 [channels], one per first axis entry
-    (last axis for depthwise filters, `axis` tells), a label that execution never reads."""
+    """A constant array.
+
+    Weights and biases carry `scale`: float64 [channels], one for each entry of `axis` (the first axis,
+    but the last one of depthwise filters), a label that execution never reads.
+    """
 
     name: str
     data: NDArray[Any]

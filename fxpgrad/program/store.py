@@ -1,6 +1,6 @@
-"""The .fxp file: a Program on disk.
+r"""The .fxp file: a Program on disk.
 
-    8 bytes   magic, b"FXPGRAD\\0"
+    8 bytes   magic, b"FXPGRAD\0"
     4 bytes   format version, little-endian
     8 bytes   length of the manifest
     ...       manifest: JSON, UTF-8: tensors, calls, where each constant lies in the data
@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ _HEADER = struct.Struct("<8sIQ")
 _DIGEST = 32
 _ALIGN = 16
 _DTYPES = ("int8", "int16", "int32", "int64")
+# What reading a manifest of the wrong types, or of absurd numbers or depth, can raise.
+_UNDECODABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
 def to_bytes(program: Program) -> bytes:
@@ -94,7 +97,7 @@ def from_bytes(content: bytes, where: str = "the data") -> Program:
         text = content[_HEADER.size : _HEADER.size + length]
         program = _decode(json.loads(text), content[_HEADER.size + length : -_DIGEST])
         check_program(program)
-    except (KeyError, TypeError, ValueError, AttributeError, FxpgradError, KernelError) as error:
+    except (*_UNDECODABLE, FxpgradError, KernelError) as error:
         raise StoreError(f"{where} is not a valid Program: {error}") from error
     return program
 
@@ -152,7 +155,7 @@ def _decode_constant(entry: dict[str, Any], data: bytes) -> Constant:
         raise StoreError(f"constant {name} has the unknown type {entry['dtype']!r}")
     dtype = np.dtype(entry["dtype"]).newbyteorder("<")
     shape = tuple(int(size) for size in entry["shape"])
-    count = int(np.prod(shape, dtype=np.int64))
+    count = math.prod(shape)
     if offset < 0 or min(shape, default=1) < 0 or offset + count * dtype.itemsize > len(data):
         raise StoreError(f"constant {name} lies outside the file")
     values = np.frombuffer(data, dtype, count, offset).astype(dtype.newbyteorder("=")).reshape(shape)

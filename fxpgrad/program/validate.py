@@ -2,54 +2,123 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fxpgrad.errors import LoweringError
-from fxpgrad.program.program import Call, Program
+from fxpgrad.program.call_shapes import GREATEST_ELEMENTS, check_call_shapes
+from fxpgrad.program.program import Call, Constant, Program, TensorInfo
 from fxpgrad.program.prove import prove_call
-from fxpgrad_kernels.arithmetic.profiles import profile_named
+from fxpgrad_kernels.arithmetic.profiles import Profile, profile_named
 from fxpgrad_kernels.spec import Argument
 
+# What a Program may call. Random numbers, losses and updates belong to the trainer, not to a network.
+OPERATORS = frozenset(
+    (
+        "activation",
+        "conv2d",
+        "depthwise_conv2d",
+        "elementwise",
+        "fully_connected",
+        "pooling",
+        "quantization",
+        "shape",
+    )
+)
 _ACTIVATION_DTYPES = ("int8", "int32")
 
 
 def check_program(program: Program) -> None:
     """Raise `LoweringError` unless every call can run safely on what the Program holds.
 
-    Checked: known profile and kernels; every tensor made before it is read; each call has exactly
-    its kernel's constants and parameters, of the right type, rank and range; 32-bit accumulators
-    are proved again.
+    Checked: known profile and kernels; every tensor made once, before it is read, and completely;
+    each call has exactly its kernel's constants and parameters, of the right type, rank and range;
+    all shapes agree (`check_call_shapes`); rounding and shifts are the profile's; accumulators are
+    proved again.
 
     Raises
     ------
     LoweringError
     UnknownKernelError, UnknownProfileError
     """
-    profile_named(program.profile)
+    profile = profile_named(program.profile)
     if not program.calls or not program.inputs or not program.outputs:
         raise LoweringError(f"program {program.name} needs at least one input, one call and one output")
-    for info in program.tensors.values():
-        if info.dtype not in _ACTIVATION_DTYPES or min(info.shape, default=1) < 1:
-            raise LoweringError(f"tensor {info.name} has a bad type or shape: {info.dtype} {info.shape}")
+    for name, info in program.tensors.items():
+        _check_tensor(name, info)
+    for name, constant in program.constants.items():
+        _check_scale(name, constant)
+    _check_names(program)
     made = set(program.inputs)
+    blocks: dict[str, tuple[int, int]] = {}
     for call in program.calls:
-        _check_call(program, call, made)
-        made.add(call.output)
-    missing = [name for name in (*program.outputs, *program.inputs) if name not in program.tensors]
-    unmade = [name for name in program.outputs if name not in made]
-    if missing or unmade:
-        raise LoweringError(f"outputs that nothing makes: {missing or unmade}")
+        _check_call(program, profile, call, made)
+        _check_output(program, call, made, blocks)
+    unmade = [name for name in program.tensors if name not in made]
+    if unmade:
+        raise LoweringError(f"tensors that nothing makes, or not completely: {unmade}")
 
 
-def _check_call(program: Program, call: Call, made: set[str]) -> None:
+def _check_tensor(name: str, info: TensorInfo) -> None:
+    known = info.dtype in _ACTIVATION_DTYPES
+    if name != info.name or not known or min(info.shape, default=1) < 1:
+        raise LoweringError(f"tensor {name} has a bad name, type or shape: {info}")
+    if math.prod(info.shape) > GREATEST_ELEMENTS:
+        raise LoweringError(f"tensor {name} has more than 2^31 - 1 elements: {info.shape}")
+    if not 0 < info.scale < math.inf:
+        raise LoweringError(f"tensor {name}: its scale must be finite and above 0; got {info.scale}")
+    limits = np.iinfo(info.dtype)
+    if not limits.min <= info.zero_point <= limits.max:
+        raise LoweringError(f"tensor {name}: zero point {info.zero_point} is outside {info.dtype}")
+
+
+def _check_scale(name: str, constant: Constant) -> None:
+    """Check the label of a constant: one finite positive scale for each entry of its channel axis."""
+    data, scale = constant.data, constant.scale
+    if name != constant.name or not data.flags.c_contiguous or not data.dtype.isnative:
+        raise LoweringError(f"constant {name} must carry its own name and hold a contiguous native array")
+    if not 0 <= constant.axis < max(data.ndim, 1):
+        raise LoweringError(f"constant {name}: axis must be in [0, {data.ndim}); got {constant.axis}")
+    if scale is None:
+        return
+    channels = data.shape[constant.axis] if data.ndim else 1
+    if scale.shape != (channels,) or not (np.isfinite(scale) & (scale > 0)).all():
+        raise LoweringError(f"constant {name} needs {channels} finite scales above 0; got {scale}")
+
+
+def _check_names(program: Program) -> None:
+    """Check that names exist, and that no two blocks of the arena would share one."""
+    for role, names in (("inputs", program.inputs), ("outputs", program.outputs)):
+        unknown = [name for name in names if name not in program.tensors]
+        if unknown or len(set(names)) != len(names):
+            raise LoweringError(f"{role} must be distinct tensors of the program; got {names}")
+    workspaces = [
+        f"{call.name}/{space.name}" for call in program.calls for space in call.spec.of_role("workspace")
+    ]
+    owners = [*program.tensors, *workspaces]
+    calls = [call.name for call in program.calls]
+    for names in (calls, owners):
+        twice = (
+            sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        )
+        if twice:
+            raise LoweringError(
+                f"two calls, or a tensor and a workspace, share the name {twice[0]!r}; rename one"
+            )
+
+
+def _check_call(program: Program, profile: Profile, call: Call, made: set[str]) -> None:
     spec = call.spec
     where = f"call {call.name} ({call.kernel})"
+    if spec.operator not in OPERATORS:
+        raise LoweringError(f"{where}: a Program cannot call kernels of {spec.operator}")
     for name in (*call.inputs, call.output):
         if name not in program.tensors:
             raise LoweringError(f"{where} names the unknown tensor {name!r}")
     for name in call.inputs:
         if name not in made:
-            raise LoweringError(f"{where} reads {name} before anything writes it")
+            raise LoweringError(f"{where} reads {name} before it is written")
     if len(call.inputs) != len(spec.of_role("input")):
         raise LoweringError(f"{where} takes {len(spec.of_role('input'))} inputs, has {len(call.inputs)}")
     for role, given in (("constant", call.constants), ("parameter", call.parameters)):
@@ -64,17 +133,17 @@ def _check_call(program: Program, call: Call, made: set[str]) -> None:
             )
     for argument in spec.of_role("constant"):
         _check_constant(program, call, argument, where)
-    _check_tensors(program, call, where)
-    proof = prove_call(program, call)
-    if proof is not None and not proof.fits_int32 and call.parameters.get("accumulator_bits") == 32:
-        raise LoweringError(f"{where}: an accumulator may reach {proof.bound}, beyond the int32 it is given")
+    _check_types(program, call, where)
+    check_call_shapes(program, call, where)
+    _check_arithmetic(program, profile, call, where)
 
 
 def _check_constant(program: Program, call: Call, argument: Argument, where: str) -> None:
     name = call.constants[argument.name]
     if name not in program.constants:
         raise LoweringError(f"{where} names the unknown constant {name!r}")
-    data = program.constants[name].data
+    constant = program.constants[name]
+    data = constant.data
     if data.dtype != np.dtype(argument.dtype) or data.ndim != len(argument.shape):
         raise LoweringError(
             f"{where}: {argument.name} must be {argument.dtype} of rank {len(argument.shape)}; "
@@ -82,16 +151,63 @@ def _check_constant(program: Program, call: Call, argument: Argument, where: str
         )
     if data.size and (int(data.min()) < argument.low or int(data.max()) > argument.high):
         raise LoweringError(f"{where}: {argument.name} must lie in [{argument.low}, {argument.high}]")
+    channel_axis = argument.shape.index("O") if "O" in argument.shape else 0
+    if constant.axis != channel_axis:
+        raise LoweringError(f"{where}: the channels of {name} are axis {channel_axis}, not {constant.axis}")
 
 
-def _check_tensors(program: Program, call: Call, where: str) -> None:
+def _check_types(program: Program, call: Call, where: str) -> None:
     names = (*call.inputs, call.output)
-    for argument, name in zip((*spec_inputs(call), *call.spec.of_role("output")), names, strict=True):
+    arguments = (*call.spec.of_role("input"), *call.spec.of_role("output"))
+    for argument, name in zip(arguments, names, strict=True):
         info = program.tensors[name]
         if info.dtype != argument.dtype:
             raise LoweringError(f"{where}: {name} must be {argument.dtype}; it is {info.dtype}")
 
 
-def spec_inputs(call: Call) -> tuple[Argument, ...]:
-    """Return the input arguments of a call's kernel."""
-    return call.spec.of_role("input")
+def _check_arithmetic(program: Program, profile: Profile, call: Call, where: str) -> None:
+    """Check what one parameter alone does not tell: profile, shifts, clamps, accumulators."""
+    parameters = call.parameters
+    if parameters.get("rounding", int(profile.rounding)) != int(profile.rounding):
+        raise LoweringError(
+            f"{where}: its rounding {parameters['rounding']} is not that of {program.profile}"
+        )
+    if "rounding" in parameters and "shift" in call.constants:
+        shift = program.constants[call.constants["shift"]].data
+        if int(shift.min()) < profile.shift_low or int(shift.max()) > profile.shift_high:
+            raise LoweringError(
+                f"{where}: shifts must lie in [{profile.shift_low}, {profile.shift_high}] ({program.profile})"
+            )
+    if parameters.get("clamp_low", -128) > parameters.get("clamp_high", 127):
+        raise LoweringError(f"{where}: clamp_low must not exceed clamp_high")
+    bits = parameters.get("accumulator_bits", 32)
+    if bits not in (32, 64):
+        raise LoweringError(f"{where}: accumulator_bits must be 32 or 64; got {bits}")
+    proof = prove_call(program, call)
+    if proof is None:
+        return
+    limit = 2**31 if bits == 32 else 2 ** (profile.exact_bits - 1)
+    saturates = bits == 64 and profile.exact_bits == 32
+    if proof.bound >= limit and not saturates:
+        raise LoweringError(
+            f"{where}: an accumulator may reach {proof.bound}, beyond the {limit} it is given"
+        )
+
+
+def _check_output(program: Program, call: Call, made: set[str], blocks: dict[str, tuple[int, int]]) -> None:
+    """Mark the output as made; blocks of a concatenation must follow one another without a gap."""
+    name, where = call.output, f"call {call.name} ({call.kernel})"
+    if name in made:
+        raise LoweringError(f"{where} writes {name}, which is complete already")
+    if call.kernel != "copy_block_a8":
+        if name in blocks:
+            raise LoweringError(f"{where} writes {name}, which other calls write in blocks")
+        made.add(name)
+        return
+    axes, end = blocks.get(name, (call.leading_axes, 0))
+    if axes != call.leading_axes or call.parameters["column"] != end:
+        raise LoweringError(f"{where}: the block must start at column {end} with {axes} leading axes")
+    end += math.prod(program.tensors[call.inputs[0]].shape[axes:])
+    blocks[name] = (axes, end)
+    if end == math.prod(program.tensors[name].shape[axes:]):
+        made.add(name)

@@ -19,6 +19,8 @@ FRACTION_BITS = 24  # losses are in units of 2**-24 nats
 class Objective(Protocol):
     """Makes one integer of a batch's outputs and labels; lower is better."""
 
+    num_classes: int
+
     def prepare(self, program: Program, batch: int) -> None:
         """Size the buffers for a Program and a batch."""
 
@@ -33,12 +35,15 @@ def _q24(real: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int32
 class LinearCrossEntropy:
     """Cross-entropy of a linear head, from its int32 accumulators."""
 
+    num_classes = 0
+
     def prepare(self, program: Program, batch: int) -> None:
         """Take the accumulators' real scale from the head's bias."""
         head = program.calls[-1]
         scale = program.constants[head.constants["bias"]].scale
         if scale is None or program.tensors[program.outputs[0]].dtype != "int32":
             raise InputError("the linear objective needs a Program that ends in int32 accumulators")
+        self.num_classes = program.tensors[program.outputs[0]].elements
         self._multiplier, self._shift = _q24(scale)
         self._losses = np.zeros(batch, np.int64)
 
@@ -54,7 +59,7 @@ class PrototypeCrossEntropy:
     """
 
     def __init__(self, num_classes: int, distance_scale: float, *, leave_one_out: bool = True) -> None:
-        self._num_classes = num_classes
+        self.num_classes = num_classes
         self._distance_scale = distance_scale
         self._leave_one_out = int(leave_one_out)
 
@@ -64,8 +69,8 @@ class PrototypeCrossEntropy:
         if info.dtype != "int8" or len(info.shape) != 1:
             raise InputError("the prototype objective needs a Program that ends in int8 features")
         self._multiplier, self._shift = _q24(np.array([self._distance_scale * info.scale**2]))
-        self._sums = np.zeros((self._num_classes, info.shape[0]), np.int32)
-        self._counts = np.zeros(self._num_classes, np.int32)
+        self._sums = np.zeros((self.num_classes, info.shape[0]), np.int32)
+        self._counts = np.zeros(self.num_classes, np.int32)
         self._losses = np.zeros(batch, np.int64)
 
     def __call__(self, output: NDArray[np.int8], labels: NDArray[np.int32]) -> int:

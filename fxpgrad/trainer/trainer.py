@@ -32,7 +32,7 @@ from fxpgrad.trainer.trainable import (
 from fxpgrad_kernels.arithmetic.profiles import profile_named
 from fxpgrad_kernels.random.distributions import direction_table
 from fxpgrad_kernels.training.accumulator_bound import accumulator_bound
-from fxpgrad_kernels.training.perturb import BLOCK
+from fxpgrad_kernels.training.update import BLOCK
 
 OnStep = Callable[[StepReport], None]
 
@@ -219,6 +219,10 @@ class Trainer:
         check_input(self.program.tensors[self.program.inputs[0]], x)
         if y.dtype != np.int32 or y.shape != (len(x),):
             raise InputError(f"labels must be int32 [{len(x)}]; got {y.dtype} {list(y.shape)}")
+        if y.size and not (0 <= int(y.min()) and int(y.max()) < self._objective.num_classes):
+            raise InputError(
+                f"labels must lie in 0..{self._objective.num_classes - 1}; got {int(y.min())}..{int(y.max())}"
+            )
         if len(x) < self.batch:
             raise InputError(f"{len(x)} samples cannot fill a batch of {self.batch}; use a smaller batch")
         if steps < 1:

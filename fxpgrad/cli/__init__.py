@@ -1,0 +1,19 @@
+"""The command line. The only part of fxpgrad that prints."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; without its extra packages, say in one line how to get them."""
+    try:
+        from fxpgrad.cli.application import application  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"click", "rich"}:
+            raise
+        sys.stderr.write(f'fxpgrad: the command line needs {error.name}: pip install "fxpgrad[cli]"\n')
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    application(prog_name="fxpgrad")

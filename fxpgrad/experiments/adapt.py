@@ -1,0 +1,136 @@
+"""Adapting a Program to a user's own labelled data by forward gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxpgrad.errors import InputError
+from fxpgrad.experiments.evaluate import evaluate
+from fxpgrad.experiments.few_shot import IntegerEpisode, prototype_classifier
+from fxpgrad.program.head import has_linear_head, with_accumulator_output
+from fxpgrad.program.program import Program
+from fxpgrad.program.validate import check_program
+from fxpgrad.trainer.config import TrainerConfig
+from fxpgrad.trainer.objective import LinearCrossEntropy
+from fxpgrad.trainer.report import TrainingReport
+from fxpgrad.trainer.trainer import OnStep, Trainer
+
+HeadChoice = Literal["auto", "linear", "prototypes"]
+DISTANCE_SCALE = "distance_scale"  # the metadata entry of a backbone trained with prototypes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AdaptedProgram:
+    """The Program after training, and what the run cost and gave (accuracies on the training data)."""
+
+    program: Program
+    head: Literal["linear", "prototypes"]
+    report: TrainingReport
+    accuracy_before: float
+    accuracy_after: float
+    scratch_bytes: int
+
+
+def choose_head(program: Program, head: HeadChoice) -> Literal["linear", "prototypes"]:
+    """Return which head is trained: the Program's own if it has one, else a new prototype classifier.
+
+    Raises
+    ------
+    InputError
+        The Program does not end in what the choice needs.
+    """
+    linear = has_linear_head(program)
+    if head == "linear" and not linear:
+        raise InputError(
+            f"program {program.name} does not end in a fully connected layer; "
+            "choose the head 'prototypes' or 'auto'"
+        )
+    if head == "linear" or (head == "auto" and linear):
+        return "linear"
+    info = program.tensors[program.outputs[0]]
+    if info.dtype != "int8" or len(info.shape) != 1:
+        raise InputError(
+            f"program {program.name} gives {info.name}: {info.dtype} {info.shape}; "
+            "a prototype classifier needs int8 features of rank 1"
+        )
+    if "head/weights" in program.constants:
+        raise InputError(
+            f"program {program.name} has a layer called 'head' already; choose the head 'linear'"
+        )
+    return "prototypes"
+
+
+def with_prototypes(program: Program, x: NDArray[Any], y: NDArray[np.int32]) -> Program:
+    """Put the prototype classifier of labelled data on a Program that ends in int8 features.
+
+    The factor of the squared distances is the Program's metadata entry `distance_scale`, else 1.
+    """
+    text = program.metadata.get(DISTANCE_SCALE, "1.0")
+    try:
+        scale = float(text)
+    except ValueError:
+        raise InputError(
+            f"program {program.name} has the metadata distance_scale {text!r}; it must be a number"
+        ) from None
+    if not (np.isfinite(scale) and scale > 0):
+        raise InputError(f"program {program.name} has distance_scale {text}; it must be positive and finite")
+    return prototype_classifier(program, IntegerEpisode(x, y, x, y), scale)
+
+
+def adapt(
+    program: Program,
+    x: NDArray[Any],
+    y: NDArray[np.int32],
+    config: TrainerConfig,
+    steps: int,
+    *,
+    batch: int | None = None,
+    head: HeadChoice = "auto",
+    on_step: OnStep | None = None,
+) -> AdaptedProgram:
+    """Train a classifier on labelled data and return it in its original form.
+
+    Parameters
+    ----------
+    program
+        Ends in a fully connected layer (whose int32 accumulators are trained on, and whose own output
+        stays as it is) or in int8 features (a prototype classifier of the data is attached first).
+    x, y
+        [n, ...input shape] of the Program's input type; int32 [n].
+    config, steps
+        How to train, and for how many steps.
+    batch
+        Samples per step, 1..n; None means all, but at most 32.
+    head
+        Which head to train; see `choose_head`.
+    on_step
+        Called after every step.
+
+    Raises
+    ------
+    InputError, TrainingError
+        See `Trainer.fit`.
+    LoweringError
+        Training has grown a layer until its accumulators no longer fit.
+    """
+    kind = choose_head(program, head)
+    before = program if kind == "linear" else with_prototypes(program, x, y)
+    size = min(len(x), 32) if batch is None else batch
+    if not 1 <= size <= len(x):
+        raise InputError(f"batch must be in 1..{len(x)}, the number of samples; got {size}")
+    trainer = Trainer(with_accumulator_output(before), config, LinearCrossEntropy(), size)
+    report = trainer.fit(x, y, steps, on_step)
+    after = before.with_constants({item.name: item.values.copy() for item in trainer.trainables})
+    check_program(after)
+    return AdaptedProgram(
+        after,
+        kind,
+        report,
+        evaluate(before, x, y).accuracy,
+        evaluate(after, x, y).accuracy,
+        trainer.scratch_bytes,
+    )

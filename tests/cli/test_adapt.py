@@ -1,0 +1,134 @@
+"""`fxpgrad adapt` writes a model that is better on the data, and the same for the same seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from fxpgrad.program.head import ACCUMULATORS
+from fxpgrad.program.store import load, save
+from tests.cli.small_models import assert_refused, call, write_data
+
+
+@pytest.fixture
+def data(tmp_path, classifier):
+    return write_data(tmp_path / "d.npz", x=classifier.x, y=classifier.y)
+
+
+def adapt(model, data, output, *options):
+    result = call("adapt", model, "--data", data, "-o", output, "--json", *options)
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("method", ["ff_lp", "ff_ft"])
+def test_adapting_lowers_the_loss_and_keeps_the_form(tmp_path, classifier, data, method):
+    output = tmp_path / "out.fxp"
+    options = ("--method", method, "--steps", 60, "--epsilon", 0.02, "--learning-rate", 0.05)
+    report = adapt(classifier.path, data, output, *options)
+    assert report["head"] == "linear"
+    assert report["steps"] == 60
+    assert report["forwards"] == 60 * 2 * 3
+    assert report["loss_last"] < report["loss_first"]
+    assert report["accuracy_after"] > report["accuracy_before"]
+    assert report["scratch_bytes"] > 0
+    adapted = load(output)
+    assert adapted.outputs == classifier.program.outputs
+    assert adapted.calls == classifier.program.calls
+    assert adapted.constants_sha256() == report["weights_sha256"]
+    changed = {
+        name
+        for name, constant in adapted.constants.items()
+        if not np.array_equal(constant.data, classifier.program.constants[name].data)
+    }
+    head = {name for name in changed if name.startswith("logits/")}
+    assert head
+    assert (changed == head) == (method == "ff_lp")
+    evaluated = json.loads(call("evaluate", output, "--data", data, "--json").stdout)
+    assert evaluated["accuracy"] == report["accuracy_after"]
+
+
+def test_same_seed_gives_the_same_file_and_another_seed_another(tmp_path, classifier, data):
+    files = [tmp_path / f"{name}.fxp" for name in "abc"]
+    for path, seed in zip(files, (1, 1, 2), strict=True):
+        adapt(classifier.path, data, path, "--steps", 5, "--seed", seed, "--batch", 10)
+    contents = [path.read_bytes() for path in files]
+    assert contents[0] == contents[1] != contents[2]
+
+
+def test_features_get_a_prototype_classifier_of_the_data(tmp_path, features):
+    data = write_data(tmp_path / "r.npz", x=features.real, y=features.y)
+    output = tmp_path / "out.fxp"
+    report = adapt(features.path, data, output, "--real", "--steps", 3)
+    assert report["head"] == "prototypes"
+    assert report["accuracy_before"] > 0.9
+    assert load(output).outputs == (ACCUMULATORS,)
+
+
+def test_distance_scale_of_the_metadata_scales_the_prototypes(tmp_path, features):
+    data = write_data(tmp_path / "d.npz", x=features.x, y=features.y)
+    losses = []
+    for scale in ("1.0", "0.5"):
+        save(dataclasses.replace(features.program, metadata={"distance_scale": scale}), tmp_path / "m.fxp")
+        losses.append(adapt(tmp_path / "m.fxp", data, tmp_path / "o.fxp", "--steps", 1)["loss_first"])
+    assert losses[0] < losses[1]
+    for scale in ("many", "-1", "nan"):
+        save(dataclasses.replace(features.program, metadata={"distance_scale": scale}), tmp_path / "m.fxp")
+        result = call("adapt", tmp_path / "m.fxp", "--data", data, "-o", tmp_path / "p.fxp")
+        assert_refused(result, "distance_scale")
+
+
+def test_table_shows_losses_and_accuracies(tmp_path, classifier, data):
+    result = call("adapt", classifier.path, "--data", data, "-o", tmp_path / "out.fxp", "--steps", 2)
+    assert result.exit_code == 0
+    assert "→" in result.stdout
+    assert load(tmp_path / "out.fxp").constants_sha256() in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--steps", 0], "steps"),
+        (["--batch", 31], "batch must be in 1..30"),
+        (["--batch", 0], "batch must be in 1..30"),
+        (["--epsilon", 0], "epsilon"),
+        (["--epsilon", 1e-12], "epsilon"),
+        (["--learning-rate", "nan"], "learning_rate"),
+        (["--learning-rate", 1e9], "learning rate"),
+        (["--directions", 0], "num_directions"),
+        (["--seed", -1], "seed"),
+        (["--form", "paper", "--distribution", "rademacher"], "paper"),
+        (["--method", "magic"], "magic"),
+    ],
+)
+def test_bad_settings_are_refused_and_what_was_there_stays(tmp_path, classifier, data, options, word):
+    output = tmp_path / "out.fxp"
+    output.write_bytes(b"precious")
+    assert_refused(call("adapt", classifier.path, "--data", data, "-o", output, *options), word)
+    assert output.read_bytes() == b"precious"
+    assert sorted(tmp_path.iterdir()) == [data, output]
+
+
+def test_head_that_the_model_does_not_have_is_refused(tmp_path, features):
+    data = write_data(tmp_path / "d.npz", x=features.x, y=features.y)
+    result = call("adapt", features.path, "--data", data, "-o", tmp_path / "o.fxp", "--head", "linear")
+    assert_refused(result, "prototypes")
+
+
+def test_label_without_samples_is_refused_for_prototypes(tmp_path, features):
+    data = write_data(tmp_path / "d.npz", x=features.x, y=features.y * 2)
+    result = call("adapt", features.path, "--data", data, "-o", tmp_path / "o.fxp")
+    assert_refused(result, "every class")
+
+
+def test_adapting_an_adapted_prototype_classifier_trains_its_head(tmp_path, features):
+    data = write_data(tmp_path / "d.npz", x=features.x, y=features.y)
+    adapt(features.path, data, tmp_path / "a.fxp", "--steps", 1)
+    assert adapt(tmp_path / "a.fxp", data, tmp_path / "b.fxp", "--steps", 1)["head"] == "linear"
+    result = call(
+        *("adapt", tmp_path / "a.fxp", "--data", data, "-o", tmp_path / "c.fxp", "--head", "prototypes")
+    )
+    assert_refused(result, "int8 features")

@@ -1,0 +1,211 @@
+"""Laws of the counter-based generator: the published answers, the stream layout, replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from fxpgrad_kernels.random import random_ref
+from fxpgrad_kernels.random.distributions import PAPER_THRESHOLDS, THRESHOLDS, Distribution, direction_table
+from fxpgrad_kernels.random.philox import draw_directions, fill_directions, fill_words, philox4x32
+
+# Random123, "kat_vectors", philox4x32 with 10 rounds: counter, key, result.
+KNOWN_ANSWERS = (
+    ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+    (
+        (0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF),
+        (0xFFFFFFFF, 0xFFFFFFFF),
+        (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD),
+    ),
+    (
+        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+        (0xA4093822, 0x299F31D0),
+        (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+    ),
+)
+
+Case = dict[str, int]
+Draw = Callable[[Case], NDArray[np.int8]]
+generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+DISTRIBUTIONS = tuple(Distribution)
+
+
+def any_case(rng: np.random.Generator) -> Case:
+    """Return a legal name of a run of z, extremes included; `count` crosses blocks of 8 and 128."""
+    return {
+        "seed": int(rng.choice([-(2**63), 2**63 - 1, -1, 0, 1, int(rng.integers(-(2**63), 2**63))])),
+        "step": int(rng.choice([0, 1, 2**32 - 1, int(rng.integers(2**32))])),
+        "direction": int(rng.choice([0, 1, 2**24 - 1, int(rng.integers(2**24))])),
+        "tensor": int(rng.choice([0, 1, 2**32 - 1, int(rng.integers(2**32))])),
+        "first_index": int(rng.choice([0, 1, 7, 8, 120, 127, 2**35 - 300, int(rng.integers(2**34))])),
+        "count": int(rng.choice([1, 2, 8, 9, 31, 33, 140])),
+        "distribution": int(rng.integers(3)),
+    }
+
+
+def name_of(case: Case) -> tuple[int, ...]:
+    names = ("seed", "step", "direction", "tensor", "first_index", "distribution")
+    return tuple(case[name] for name in names)
+
+
+def by_kernel(case: Case) -> NDArray[np.int8]:
+    z = np.full(case["count"], 99, np.int8)
+    draw_directions(direction_table(case["distribution"]), z, *name_of(case))
+    return z
+
+
+def check_draw(draw: Draw, case: Case) -> None:
+    table = direction_table(case["distribution"])
+    expected = random_ref.draw_directions_ref(table, *name_of(case), output_size=case["count"])
+    np.testing.assert_array_equal(draw(case), expected, str(case))
+
+
+@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN_ANSWERS)
+def test_philox_gives_the_published_answers(counter, key, expected):
+    assert tuple(int(word) for word in philox4x32(*counter, *key)) == expected
+    assert random_ref.philox4x32_ref(counter, key) == expected
+
+
+@given(generators)
+def test_philox_equals_definition(rng):
+    words = [int(word) for word in rng.integers(0, 2**32, 6)]
+    expected = random_ref.philox4x32_ref(tuple(words[:4]), tuple(words[4:]))
+    assert tuple(int(word) for word in philox4x32(*words)) == expected
+
+
+@given(generators)
+def test_draw_equals_definition(rng):
+    check_draw(by_kernel, any_case(rng))
+
+
+@given(generators)
+def test_direction_replays_from_its_name_alone(rng):
+    """A part drawn alone is the part of the whole, and a second draw is the first."""
+    case = any_case(rng) | {"count": 300, "first_index": int(rng.integers(1000))}
+    whole = by_kernel(case)
+    np.testing.assert_array_equal(by_kernel(case), whole)
+    start, stop = sorted(int(i) for i in rng.integers(0, 301, 2))
+    part = by_kernel(case | {"first_index": case["first_index"] + start, "count": stop - start})
+    np.testing.assert_array_equal(part, whole[start:stop])
+
+
+@given(generators)
+def test_block_fill_equals_draw(rng):
+    case = any_case(rng)
+    case["first_index"] -= case["first_index"] % 8
+    z = np.full(case["count"], 99, np.int8)
+    scratch = rng.integers(0, 2**32, case["count"] // 2 + int(rng.integers(3)), dtype=np.uint32)
+    first, names = case["first_index"], ("seed", "step", "direction", "tensor", "distribution")
+    fill_directions(direction_table(case["distribution"]), z, scratch, first, *(case[name] for name in names))
+    np.testing.assert_array_equal(z, by_kernel(case))
+
+
+@given(generators)
+def test_fill_words_equals_definition_lane_by_lane(rng):
+    case = any_case(rng)
+    blocks, purpose, first = int(rng.integers(0, 40)), int(rng.integers(256)), int(rng.integers(2**32 - 40))
+    words = np.zeros(4 * blocks, np.uint32)
+    name = [case[key] for key in ("seed", "step", "direction", "tensor")]
+    fill_words(words, first, purpose, *name)
+    expected = [random_ref.stream_bits_ref(first + b, purpose, *name) for b in range(blocks)]
+    for lane in range(4):
+        row = [bits >> (32 * lane) & 0xFFFFFFFF for bits in expected]
+        np.testing.assert_array_equal(words[lane * blocks : (lane + 1) * blocks], np.array(row, np.uint32))
+
+
+@given(generators)
+def test_rademacher_is_one_unit_either_way(rng):
+    z = by_kernel(any_case(rng) | {"distribution": int(Distribution.RADEMACHER)})
+    assert set(np.abs(z.astype(int))) == {32}
+
+
+# --- planted faults
+
+
+def drawn_by(z_at: Callable[[Case, int], int]) -> Draw:
+    def draw(case: Case) -> NDArray[np.int8]:
+        indices = range(case["first_index"], case["first_index"] + case["count"])
+        return np.array([z_at(case, index) for index in indices], np.int8)
+
+    return draw
+
+
+def z_of(case: Case, index: int, **changed: int) -> int:
+    name = case | changed
+    keys = ("seed", "step", "direction", "tensor")
+    return random_ref.direction_ref(*(name[key] for key in keys), index, name["distribution"])
+
+
+def gaussian(case: Case, uniform: int) -> int:
+    paper = case["distribution"] == Distribution.GAUSSIAN_PAPER
+    return random_ref.gaussian_ref(uniform, PAPER_THRESHOLDS if paper else THRESHOLDS)
+
+
+def high_half_first(case: Case, index: int) -> int:
+    return z_of(case, index ^ 1)
+
+
+def swapped_coordinates(case: Case, index: int) -> int:
+    return z_of(case, index, step=case["tensor"], tensor=case["step"])
+
+
+def low_seed_only(case: Case, index: int) -> int:
+    return z_of(case, index, seed=case["seed"] % 2**32)
+
+
+def shifted_index(case: Case, index: int) -> int:
+    return z_of(case, index + 1)
+
+
+def index_in_the_run(case: Case, index: int) -> int:
+    return z_of(case, index - case["first_index"])
+
+
+def bytes_not_halfwords(case: Case, index: int) -> int:
+    keys = ("seed", "step", "direction", "tensor")
+    bits = random_ref.stream_bits_ref(index // 16, 0, *(case[key] for key in keys))
+    return gaussian(case, 257 * (bits >> (8 * (index % 16)) & 255))
+
+
+def inverted_signs(case: Case, index: int) -> int:
+    return -z_of(case, index)
+
+
+def constant_zero(case: Case, index: int) -> int:
+    return 0
+
+
+MUTANTS: tuple[Any, ...] = (
+    high_half_first,
+    swapped_coordinates,
+    low_seed_only,
+    shifted_index,
+    index_in_the_run,
+    bytes_not_halfwords,
+    inverted_signs,
+    constant_zero,
+)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_comparison_catches_a_planted_fault(mutant):
+    draw = drawn_by(mutant)
+    caught = 0
+    for seed in range(20):
+        try:
+            check_draw(draw, any_case(np.random.default_rng(seed)))
+        except AssertionError:
+            caught += 1
+    assert caught
+
+
+@pytest.mark.parametrize("rounds", [7, 9, 11])
+def test_known_answers_catch_a_wrong_number_of_rounds(rounds, monkeypatch):
+    monkeypatch.setattr(random_ref, "range", lambda _: range(rounds), raising=False)
+    assert all(random_ref.philox4x32_ref(counter, key) != answer for counter, key, answer in KNOWN_ANSWERS)

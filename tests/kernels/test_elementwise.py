@@ -1,0 +1,158 @@
+"""Laws of elementwise addition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.typing import NDArray
+
+from fxpgrad_kernels.arithmetic.profiles import Profile
+from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
+from fxpgrad_kernels.elementwise.elementwise import SPECS
+from tests.kernels.legal_numbers import (
+    any_profile,
+    clamp_bounds,
+    generators,
+    integers,
+    profiles,
+    requantization,
+    zero_point,
+)
+from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
+
+(ADD,) = SPECS
+
+
+def add_case(rng: np.random.Generator, profile: Profile) -> dict[str, Any]:
+    """Return operands with three pairs: those of real scales, or any legal ones."""
+    n = int(rng.integers(1, 40))
+    left_shift = 20 if rng.random() < 0.8 else int(rng.integers(0, 23))
+    operands = requantization(rng, profile, 2, 2.0 ** (8 + left_shift), 2.0 ** (7 + left_shift))
+    result = requantization(rng, profile, 1, 2.0 ** (8 + left_shift))
+    if rng.random() < 0.3:  # exact halves of equal scales: ties of the output's rounding
+        operands["multiplier"][:] = 2**30
+        operands["shift"][:] = 0
+        result["multiplier"][:] = 2**30
+        result["shift"][:] = max(-left_shift, profile.shift_low) + int(rng.integers(0, 3))
+    return {
+        "input_a": integers(rng, (n,), "int8"),
+        "input_b": integers(rng, (n,), "int8"),
+        **{key: np.concatenate([operands[key], result[key]]) for key in operands},
+        "input_a_zero_point": zero_point(rng),
+        "input_b_zero_point": zero_point(rng),
+        "output_zero_point": zero_point(rng),
+        "left_shift": left_shift,
+        **clamp_bounds(rng),
+        "rounding": int(profile.rounding),
+        "output_shape": (n,),
+    }
+
+
+def draw(rng: np.random.Generator) -> dict[str, Any]:
+    return add_case(rng, any_profile(rng))
+
+
+@given(rng=generators, profile=profiles)
+def test_add_equals_its_reference(rng: np.random.Generator, profile: Profile) -> None:
+    check_equals_reference(ADD, by_kernel(ADD), add_case(rng, profile))
+
+
+@given(rng=generators, profile=profiles)
+def test_add_commutes(rng: np.random.Generator, profile: Profile) -> None:
+    case = add_case(rng, profile)
+    swapped = {
+        **case,
+        "input_a": case["input_b"],
+        "input_b": case["input_a"],
+        "input_a_zero_point": case["input_b_zero_point"],
+        "input_b_zero_point": case["input_a_zero_point"],
+        "multiplier": case["multiplier"][[1, 0, 2]],
+        "shift": case["shift"][[1, 0, 2]],
+    }
+    np.testing.assert_array_equal(by_kernel(ADD)(case), by_kernel(ADD)(swapped))
+
+
+@given(rng=generators, profile=profiles)
+def test_elements_do_not_touch(rng: np.random.Generator, profile: Profile) -> None:
+    case = add_case(rng, profile)
+    order = rng.permutation(case["input_a"].size)
+    permuted = {**case, "input_a": case["input_a"][order], "input_b": case["input_b"][order]}
+    np.testing.assert_array_equal(by_kernel(ADD)(permuted), by_kernel(ADD)(case)[order])
+
+
+def exact_case(left: int) -> dict[str, Any]:
+    """Return every pair of int8 values with one scale for both operands and the output."""
+    a, b = (grid.ravel().astype(np.int8) for grid in np.meshgrid(np.arange(-128, 128), np.arange(-128, 128)))
+    return {
+        "input_a": a,
+        "input_b": b,
+        # a/2 and b/2 of 2**left_shift units, then doubled: 2**(1 - left_shift)
+        "multiplier": np.array([2**30, 2**30, 2**30], np.int32),
+        "shift": np.array([0, 0, 2 - left], np.int32),
+        **dict.fromkeys(("input_a_zero_point", "input_b_zero_point", "output_zero_point"), 0),
+        "left_shift": left,
+        "clamp_low": -128,
+        "clamp_high": 127,
+        "rounding": 0,
+        "output_shape": a.shape,
+    }
+
+
+def test_add_of_equal_scales_is_the_saturated_sum() -> None:
+    case = exact_case(20)
+    expected = np.clip(case["input_a"].astype(int) + case["input_b"].astype(int), -128, 127)
+    np.testing.assert_array_equal(by_kernel(ADD)(case), expected)
+
+
+def test_adding_the_zero_point_changes_nothing() -> None:
+    case = exact_case(20)
+    case |= {"input_b": np.full_like(case["input_b"], 3), "input_b_zero_point": 3}
+    np.testing.assert_array_equal(by_kernel(ADD)(case), case["input_a"])
+
+
+def sum_of(
+    case: Case, *, zero_points: bool = True, left: bool = True, single: bool = False
+) -> NDArray[np.int64]:
+    rounding = 2 if single else case["rounding"]
+    units = 2 ** case["left_shift"] if left else 1
+    a = (case["input_a"].astype(np.int64) - zero_points * case["input_a_zero_point"]) * units
+    b = (case["input_b"].astype(np.int64) - zero_points * case["input_b_zero_point"]) * units
+    total = requantize_ref(a, case["multiplier"][0], case["shift"][0], rounding)
+    total = total + requantize_ref(b, case["multiplier"][1], case["shift"][1], rounding)
+    value = requantize_ref(total, case["multiplier"][2], case["shift"][2], rounding)
+    return value + case["output_zero_point"]
+
+
+def clipped(case: Case, value: NDArray[np.int64]) -> NDArray[np.int8]:
+    return np.clip(value, case["clamp_low"], case["clamp_high"]).astype(np.int8)
+
+
+def requantizes_operands_to_the_output_first(case: Case) -> NDArray[np.int8]:
+    """Rounds twice: each operand to output units, then adds."""
+    total = np.zeros(case["output_shape"], np.int64)
+    for i, name in enumerate(("input_a", "input_b")):
+        x = (case[name].astype(np.int64) - case[f"{name}_zero_point"]) * 2 ** case["left_shift"]
+        scaled = requantize_ref(x, case["multiplier"][i], case["shift"][i], case["rounding"])
+        total += requantize_ref(scaled, case["multiplier"][2], case["shift"][2], case["rounding"])
+    return clipped(case, total + case["output_zero_point"])
+
+
+MUTANTS = {
+    "zero points left in": lambda case: clipped(case, sum_of(case, zero_points=False)),
+    "no fraction bits": lambda case: clipped(case, sum_of(case, left=False)),
+    "single rounding everywhere": lambda case: clipped(case, sum_of(case, single=True)),
+    "wraps": lambda case: sum_of(case).astype(np.int8),
+    "rounds before adding": requantizes_operands_to_the_output_first,
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
+def test_the_comparison_catches(mutant: Any) -> None:
+    assert is_caught(mutant, ADD, draw)
+
+
+def test_the_unbroken_twin_of_the_mutants_passes() -> None:
+    assert not is_caught(lambda case: clipped(case, sum_of(case)), ADD, draw)

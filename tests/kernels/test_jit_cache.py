@@ -1,0 +1,115 @@
+"""The cache of compiled kernels: nothing at import, nothing stale, shared by processes, never required."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import fxpgrad_kernels
+
+PACKAGE = Path(fxpgrad_kernels.__file__).parent
+REQUANTIZE = """
+    import numpy as np
+    from fxpgrad_kernels.arithmetic.requantize import requantize_array
+    x, m, s = np.array([3 << 20], np.int32), np.array([2**30], np.int32), np.array([1], np.int32)
+    out = np.empty(1, np.int32)
+    requantize_array(x, m, s, out, 0)
+    print(out[0])
+"""
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Return a folder that holds a copy of the kernel package, free to edit."""
+    root = tmp_path / "sources"
+    shutil.copytree(PACKAGE, root / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+def run(code: str, sources: Path, cache: Path, **environment: str) -> str:
+    """Run code in a fresh process that imports the kernels from `sources`; return what it prints."""
+    settings = os.environ | {"PYTHONPATH": str(sources), "NUMBA_CACHE_DIR": str(cache)} | environment
+    settings["PYTHONDONTWRITEBYTECODE"] = "1"
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    result = subprocess.run(command, env=settings, cwd=sources, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def machine_code(cache: Path) -> dict[Path, int]:
+    """Return the files of compiled code with the time of their last change."""
+    return {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.suffix in {".nbc", ".nbi"}}
+
+
+def test_import_compiles_nothing(sources, tmp_path):
+    cache = tmp_path / "cache"
+    run("import fxpgrad, fxpgrad_kernels.registry as r; r.kernels()", sources, cache)
+    assert machine_code(cache) == {}
+
+
+def test_package_under_test_is_the_copy(sources, tmp_path):
+    printed = run("import fxpgrad_kernels as k; print(k.__file__)", sources, tmp_path / "cache")
+    assert Path(printed).is_relative_to(sources)
+
+
+def test_second_process_loads_what_the_first_compiled(sources, tmp_path):
+    cache = tmp_path / "cache"
+    first_result = run(REQUANTIZE, sources, cache)
+    first = machine_code(cache)
+    assert any(path.suffix == ".nbc" for path in first)
+    hits = """
+    from fxpgrad_kernels.arithmetic import requantize as r
+    print(len(r.requantize_array.stats.cache_hits), len(r.requantize_array.stats.cache_misses))
+    """
+    second = run(textwrap.dedent(REQUANTIZE) + textwrap.dedent(hits), sources, cache)
+    assert second.split() == [first_result, "1", "0"]
+    assert machine_code(cache) == first
+
+
+def test_edit_of_a_function_in_another_file_is_never_served_stale(sources, tmp_path):
+    cache = tmp_path / "cache"
+    assert run(REQUANTIZE, sources, cache) == str(3 << 20)
+    callee = sources / PACKAGE.name / "arithmetic" / "saturate.py"
+    times = os.stat(callee).st_atime_ns, os.stat(callee).st_mtime_ns
+    text = callee.read_text()
+    edited = text.replace("INT32_MIN), INT32_MAX)", "INT32_MIN), INT8_MAX + 0)")
+    assert edited != text
+    callee.write_text(edited)
+    os.utime(callee, ns=times)  # not even the time of the file need change
+    # the edited clamp first cuts 2 * x to 127; then 127 / 2 rounds to 64
+    assert run(REQUANTIZE, sources, cache) == "64"
+    callee.write_text(text)
+    assert run(REQUANTIZE, sources, cache) == str(3 << 20)
+
+
+def test_any_edit_moves_the_cache(sources, tmp_path):
+    code = "from fxpgrad_kernels import jit; print(jit.cache_directory())"
+    before = run(code, sources, tmp_path / "cache")
+    (sources / PACKAGE.name / "arithmetic" / "added.py").write_text("# nothing\n")
+    after = run(code, sources, tmp_path / "cache")
+    assert before != after
+    assert Path(before).parent == Path(after).parent == tmp_path / "cache"
+
+
+def test_cache_directory_that_cannot_be_made_falls_back_to_a_private_one(sources, tmp_path):
+    blocked = tmp_path / "a_file"
+    blocked.write_text("in the way")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    assert run(REQUANTIZE, sources, blocked / "cache", TMPDIR=str(temporary)) == str(3 << 20)
+    assert machine_code(temporary)
+    assert blocked.read_text() == "in the way"
+
+
+@pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="root writes everywhere")
+def test_read_only_cache_directory_falls_back_to_a_private_one(sources, tmp_path):
+    cache = tmp_path / "cache"
+    cache.mkdir(mode=0o500)
+    assert run(REQUANTIZE, sources, cache) == str(3 << 20)
+    assert machine_code(cache) == {}

@@ -1,0 +1,88 @@
+"""Legal cases for perturb and update, with the nasty ones far more often than chance would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+LIMITS = {"int8": (-127, 127), "int16": (-32767, 32767), "int32": (-(2**31), 2**31 - 1)}
+
+Case = dict[str, Any]
+generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+
+
+def weights(rng: np.random.Generator, count: int, dtype: str) -> NDArray[Any]:
+    """Return uniform, small or extreme weights within the limits of `dtype`."""
+    low, high = LIMITS[dtype]
+    kind = rng.integers(3)
+    if kind == 0:
+        values = rng.integers(low, high + 1, count)
+    elif kind == 1:
+        values = rng.integers(-3, 4, count)
+    else:
+        values = rng.choice([low, low + 1, 0, high - 1, high], count)
+    return values.astype(dtype)
+
+
+def stream(rng: np.random.Generator) -> dict[str, int]:
+    """Return seed, step and tensor."""
+    return {
+        "seed": int(rng.integers(-(2**63), 2**63)),
+        "step": int(rng.choice([0, 1, 2**32 - 1, int(rng.integers(2**32))])),
+        "tensor": int(rng.choice([0, 1, 2**32 - 1])),
+    }
+
+
+def channels(rng: np.random.Generator) -> tuple[int, int]:
+    """Return (channels, weights per channel): one channel, one weight each, odd sizes."""
+    return ((1, int(rng.integers(1, 50))), (int(rng.integers(1, 30)), 1), (3, 7), (2, 16), (5, 9))[
+        rng.integers(5)
+    ]
+
+
+def perturb_case(rng: np.random.Generator, dtype: str) -> Case:
+    """Return a legal case of perturb; epsilons with exact ties (odd multiples of 16) among them."""
+    groups, per_channel = channels(rng)
+    greatest = 2**31 - 1 if dtype == "int32" else 2**24
+    usual = 2 ** int(rng.integers(1, 12))
+    epsilon = np.where(
+        rng.random(groups) < 0.7,
+        rng.integers(0, usual, groups),
+        rng.choice([0, 1, 16, 48, greatest - 1, greatest], groups),
+    )
+    return {
+        "weights": weights(rng, groups * per_channel, dtype),
+        "epsilon": epsilon.astype(np.int32),
+        **stream(rng),
+        "direction": int(rng.choice([0, 1, 2**24 - 1])),
+        "sign": int(rng.choice([-1, 1, 1, 0])),
+        "form": int(rng.integers(2)),
+        "distribution": int(rng.integers(3)),
+        "workspace": int(rng.choice([24, 48, 128, 384, 500 * 4])),
+    }
+
+
+def update_case(rng: np.random.Generator, dtype: str) -> Case:
+    """Return a legal case of update; steps of about one weight unit, exact ties and tiny rates."""
+    groups, per_channel = channels(rng)
+    count = int(rng.choice([1, 2, 3, 3, 64])) if rng.random() < 0.3 else int(rng.integers(1, 4))
+    kind = rng.integers(3)
+    multiplier = rng.choice([2**30, 2**31 - 1, int(rng.integers(2**30, 2**31))], groups)
+    shift = rng.integers(-62, 31, groups)
+    if kind == 0:
+        shift = rng.integers(-9, -2, groups)
+    elif kind == 1:  # powers of two against z of +-32: exact halves
+        multiplier, shift = np.full(groups, 2**30), np.full(groups, -5)
+    return {
+        "weights": weights(rng, groups * per_channel, dtype),
+        "signs": rng.integers(-1, 2, count).astype(np.int32),
+        "multiplier": multiplier.astype(np.int32),
+        "shift": shift.astype(np.int32),
+        **stream(rng),
+        "rounding_rule": int(rng.integers(3)),
+        "distribution": int(rng.integers(3)),
+        "workspace": int(rng.choice([40, 80, 128, 640])),
+    }

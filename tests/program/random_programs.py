@@ -1,0 +1,54 @@
+"""Random Programs: random float Graphs, quantized and lowered; a function of the seed."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxpgrad.graph.builder import GraphBuilder
+from fxpgrad.graph.graph import Graph
+from fxpgrad.program.lower import lower
+from fxpgrad.program.program import Program
+from fxpgrad.quantize import quantize
+from tests.graph.random_graphs import random_batch, random_graph
+
+
+@functools.cache
+def quantized_graph(seed: int, weight_bits: int = 0) -> Graph:
+    """Return a random quantized Graph; 16-bit weights for even seeds, 8-bit for odd ones, if not told."""
+    graph = random_graph(seed)
+    return quantize(graph, random_batch(graph, seed), weight_bits or (8 if seed % 2 else 16))
+
+
+@functools.cache
+def random_program(seed: int, profile: str = "tflite_double", split: bool = False) -> Program:
+    """Return the lowered Graph of a seed."""
+    return lower(quantized_graph(seed), profile, split=split)
+
+
+def random_samples(program: Program, seed: int, batch: int = 3) -> NDArray[np.int8]:
+    """Return int8 samples for the first input, the extremes planted in some of them."""
+    rng = np.random.default_rng(seed)
+    shape = (batch, *program.tensors[program.inputs[0]].shape)
+    x = rng.integers(-128, 128, shape)
+    extreme = rng.random(shape) < 0.2
+    return np.where(extreme, rng.choice([-128, 127], shape), x).astype(np.int8)
+
+
+def small_network(weight_bits: int = 16, classes: int = 3, seed: int = 0) -> tuple[Graph, Graph, Any]:
+    """Return a tame image classifier: (float Graph, quantized Graph, its calibration batch)."""
+    rng = np.random.default_rng(seed)
+    net = GraphBuilder("small")
+    x = net.input("image", (6, 5, 2))
+    x = net.conv2d(x, rng.normal(size=(5, 3, 3, 2)) / 4, rng.normal(size=5) / 4, activation="relu6")
+    branch = x
+    x = net.depthwise_conv2d(x, rng.normal(size=(1, 3, 3, 5)) / 3, padding="same", activation="relu")
+    x = net.add(branch if net._tensors[branch].shape == net._tensors[x].shape else x, x)
+    x = net.global_average_pool2d(x)
+    x = net.fully_connected(x, rng.normal(size=(classes, 5)), rng.normal(size=classes) / 4)
+    graph = net.build(x)
+    batch = rng.normal(size=(32, 6, 5, 2)).astype(np.float32)
+    return graph, quantize(graph, batch, weight_bits), batch
