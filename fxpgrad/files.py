@@ -20,7 +20,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         is untouched.
     """
     target = Path(path)
-    temporary = None
+    temporary = ""
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         with os.fdopen(handle, "wb") as file:
@@ -30,7 +30,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         os.chmod(temporary, 0o644)
         os.replace(temporary, target)
     except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
         raise StoreError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:  # also when the user interrupts; after the rename there is nothing left to remove
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)

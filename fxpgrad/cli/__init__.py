@@ -10,9 +10,10 @@ def main() -> None:
     try:
         from fxpgrad.cli.application import application  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {"click", "rich"}:
+        package = (error.name or "").partition(".")[0]
+        if package not in {"click", "rich"}:
             raise
-        sys.stderr.write(f'fxpgrad: the command line needs {error.name}: pip install "fxpgrad[cli]"\n')
+        sys.stderr.write(f'fxpgrad: the command line needs {package}: pip install "fxpgrad[cli]"\n')
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -19,6 +19,7 @@ from fxpgrad.cli.terminal import (
     print_rich,
     progress_bar,
     require_writable,
+    warn,
 )
 from fxpgrad.experiments.adapt import AdaptedProgram, HeadChoice, adapt, choose_head
 from fxpgrad.experiments.demo import DemoSettings
@@ -134,6 +135,8 @@ def adapt_command(
         print_json(payload)
     else:
         print_rich(_table(payload))
+    if result.accuracy_after < result.accuracy_before:
+        warn("the accuracy on the data fell; a lower learning rate or more directions may help")
 
 
 def _config(method: str, chosen: dict[str, Any]) -> TrainerConfig:

@@ -155,8 +155,8 @@ def _notes(report: DemoReport, threads: int) -> list[str]:
     provenance = ", ".join(f"{key} {value}" for key, value in source.provenance.items())
     baseline = {
         "live": f"bp_ft ran here ({provenance}).",
-        "recorded": f"bp_ft is a recorded run ({provenance}); install fxpgrad\\[torch] to run it here.",
-        "unavailable": f"bp_ft is not available: {source.reason}".replace("[", "\\["),
+        "recorded": f"bp_ft is a recorded run ({provenance}); install fxpgrad[torch] to run it here.",
+        "unavailable": f"bp_ft is not available: {source.reason}",
     }[source.kind]
     where = "one alphabet each" if settings.sampling == "alphabet" else "all evaluation alphabets"
     count = "1 thread" if threads == 1 else f"{threads} threads"

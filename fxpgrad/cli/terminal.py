@@ -37,11 +37,16 @@ def print_json(payload: Mapping[str, Any]) -> None:
 
 def print_rich(*parts: RenderableType) -> None:
     """Write tables and text to standard output."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)  # names and paths may hold square brackets
     if not console.is_terminal:
-        console = Console(highlight=False, width=_PLAIN_WIDTH)
+        console = Console(highlight=False, markup=False, width=_PLAIN_WIDTH)
     for part in parts:
         console.print(part)
+
+
+def warn(message: str) -> None:
+    """Write one line to standard error."""
+    click.echo(f"fxpgrad: warning: {message}", err=True)
 
 
 def progress_bar(*columns: ProgressColumn) -> Progress:

@@ -13,7 +13,7 @@ from fxpgrad.experiments.evaluate import evaluate
 from fxpgrad.experiments.few_shot import IntegerEpisode, prototype_classifier
 from fxpgrad.program.head import has_linear_head, with_accumulator_output
 from fxpgrad.program.program import Program
-from fxpgrad.program.validate import check_program
+from fxpgrad.program.prove import with_proved_accumulators
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.report import TrainingReport
@@ -124,8 +124,8 @@ def adapt(
         raise InputError(f"batch must be in 1..{len(x)}, the number of samples; got {size}")
     trainer = Trainer(with_accumulator_output(before), config, LinearCrossEntropy(), size)
     report = trainer.fit(x, y, steps, on_step)
-    after = before.with_constants({item.name: item.values.copy() for item in trainer.trainables})
-    check_program(after)
+    values = {item.name: item.values.copy() for item in trainer.trainables}
+    after = with_proved_accumulators(before.with_constants(values))
     return AdaptedProgram(
         after,
         kind,

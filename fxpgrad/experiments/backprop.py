@@ -20,6 +20,7 @@ SCOPES = ("lp", "ft")
 OPTIMIZERS = ("sgd", "adam")
 _WEIGHTED = ("conv2d", "depthwise_conv2d", "fully_connected")
 Parameters = dict[str, NDArray[np.float32]]
+OnStep = Callable[[int, Parameters], None]
 
 
 def graph_parameters(graph: Graph) -> Parameters:
@@ -78,7 +79,7 @@ def adapt_backprop(
     batch: int | None = None,
     *,
     seed: int = 0,
-    on_step: Callable[[int, Parameters], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Parameters:
     """Minimize the cross-entropy of the last fully connected layer's output by backpropagation.
 
@@ -126,19 +127,84 @@ def adapt_backprop(
         with torch.no_grad():
             inputs = torch_forward(graph, {}, inputs, until=head.inputs[0])
         graph = Graph(graph.name, graph.tensors, (head,), (head.inputs[0],), (head.output,))
+
+    def loss(chosen: Any) -> Any:
+        logits = torch_forward(graph, trained, inputs[chosen], until=head.output)
+        return torch.nn.functional.cross_entropy(logits, labels[chosen])
+
+    return _descend(
+        parameters,
+        trained,
+        loss,
+        _batches(len(labels), batch, seed),
+        steps,
+        learning_rate,
+        optimizer,
+        on_step,
+    )
+
+
+def adapt_backprop_prototypes(
+    graph: Graph,
+    x: NDArray[Any],
+    y: NDArray[np.integer],
+    distance_scale: float,
+    steps: int,
+    learning_rate: float,
+    optimizer: str = "adam",
+    *,
+    on_step: OnStep | None = None,
+) -> Parameters:
+    """Fine-tune a feature network on the prototype objective by backpropagation, full batch.
+
+    The float twin of `fxpgrad.trainer.objective.PrototypeCrossEntropy`: cross-entropy over
+    -distance_scale * squared distance to the class means of the batch, each sample's own class mean
+    without that sample. Every weight and bias is trained. Parameters as for `adapt_backprop`; the
+    Graph ends in features [D].
+    """
+    torch = import_torch()
+    parameters = graph_parameters(graph)
+    _check_amounts(steps, learning_rate, None)
+    _require_choice("optimizer", optimizer, OPTIMIZERS)
+    trained = {name: torch.tensor(value, requires_grad=True) for name, value in parameters.items()}
+    inputs, labels = torch.as_tensor(np.array(x, np.float32)), torch.as_tensor(np.array(y, np.int64))
+    members = torch.nn.functional.one_hot(labels).to(torch.float32)
+    counts = members.sum(0)
+
+    def loss(_chosen: Any) -> Any:
+        features = torch_forward(graph, trained, inputs)
+        others = (members.T @ features)[None] - members[:, :, None] * features[:, None]
+        means = others / (counts[None] - members).clamp(min=1)[..., None]
+        distances = ((features[:, None] - means) ** 2).sum(-1)
+        return torch.nn.functional.cross_entropy(-distance_scale * distances, labels)
+
+    return _descend(
+        parameters, trained, loss, _batches(len(labels), None, 0), steps, learning_rate, optimizer, on_step
+    )
+
+
+def _descend(
+    parameters: Parameters,
+    trained: dict[str, Any],
+    loss: Callable[[Any], Any],
+    rows: Iterator[NDArray[np.int64]],
+    steps: int,
+    learning_rate: float,
+    optimizer: str,
+    on_step: OnStep | None,
+) -> Parameters:
+    """Take gradient steps on `trained` (torch leaves) and return `parameters` with their values."""
+    torch = import_torch()
     rules = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
     rule = rules[optimizer](list(trained.values()), lr=learning_rate)
-    rows = _batches(len(labels), batch, seed)
 
     def merged() -> Parameters:
         return parameters | {name: value.detach().numpy().copy() for name, value in trained.items()}
 
     for step in range(1, steps + 1):
-        chosen = torch.as_tensor(next(rows))
-        logits = torch_forward(graph, trained, inputs[chosen], until=head.output)
-        loss = torch.nn.functional.cross_entropy(logits, labels[chosen])
+        value = loss(torch.as_tensor(next(rows)))
         rule.zero_grad()
-        loss.backward()
+        value.backward()
         rule.step()
         if on_step is not None:
             on_step(step, merged())

@@ -11,11 +11,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from fxpgrad.errors import InputError, MissingExtraError, StoreError
-from fxpgrad.experiments.backprop import adapt_backprop, torch_forward
+from fxpgrad.experiments.backprop import adapt_backprop_prototypes, torch_forward
 from fxpgrad.experiments.torch_operators import import_torch
 from fxpgrad.graph.graph import Graph
 from fxpgrad.quantize.fold import fold_batch_norm
-from fxpgrad.tasks.backbone import attach_prototype_head, class_prototypes, resnet12_graph
+from fxpgrad.tasks.backbone import class_prototypes, resnet12_graph
 from fxpgrad.tasks.episodes import Episode
 
 RECORDED = "bp_ft_recorded.json"
@@ -80,22 +80,21 @@ class BackpropSource:
             return self.recorded.accuracies[index]
         if self.graph is None:
             return None
-        with import_torch().no_grad():
-            support = torch_forward(self.graph, {}, episode.support_x).numpy()
-        prototypes = class_prototypes(support, episode.support_y)
-        headed = attach_prototype_head(self.graph, prototypes, distance_scale)
-        parameters = adapt_backprop(
-            headed,
+        parameters = adapt_backprop_prototypes(
+            self.graph,
             episode.support_x,
             episode.support_y,
-            "ft",
+            distance_scale,
             steps,
             learning_rate,
             on_step=lambda _step, _parameters: on_step(),
         )
         with import_torch().no_grad():
-            logits = torch_forward(headed, parameters, episode.query_x).numpy()
-        return float((logits.argmax(axis=1) == episode.query_y).mean())
+            support = torch_forward(self.graph, parameters, episode.support_x).numpy()
+            queries = torch_forward(self.graph, parameters, episode.query_x).numpy()
+        prototypes = class_prototypes(support, episode.support_y)
+        distances = ((queries[:, None] - prototypes) ** 2).sum(axis=-1)
+        return float((distances.argmin(axis=1) == episode.query_y).mean())
 
 
 def choose_source(seed: int, sampling: str, tasks: int) -> BackpropSource:
@@ -108,14 +107,18 @@ def choose_source(seed: int, sampling: str, tasks: int) -> BackpropSource:
         graph = fold_batch_norm(resnet12_graph())
         version = {"torch": str(torch.__version__)}
         return BackpropSource("live", version, graph=graph, torch_threads=torch.get_num_threads())
-    file = resources.files("fxpgrad.experiments") / "data" / RECORDED
     try:
-        recorded = load_recorded(file)
+        recorded = load_recorded(recorded_file())
         require_fit(recorded, seed, sampling, tasks)
     except (StoreError, InputError) as error:
         return BackpropSource("unavailable", reason=f"{missing} ({error})")
     provenance = {**recorded.provenance, "steps": recorded.steps, "learning_rate": recorded.learning_rate}
     return BackpropSource("recorded", provenance, recorded=recorded)
+
+
+def recorded_file() -> _Readable:
+    """Return the place of the bundled recorded run."""
+    return resources.files("fxpgrad.experiments") / "data" / RECORDED
 
 
 def load_recorded(file: _Readable) -> Recorded:

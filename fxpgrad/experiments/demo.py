@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -49,7 +49,7 @@ class DemoSettings:
     """
 
     seed: int = 0
-    tasks: int = 10
+    tasks: int = 20
     ways: int = 5
     shots: int = 5
     queries: int = 15
@@ -57,13 +57,13 @@ class DemoSettings:
     ff_lp: TrainerConfig = field(
         default_factory=lambda: TrainerConfig(scope="lp", num_directions=3, epsilon=1e-2, learning_rate=1e-2)
     )
-    ff_lp_steps: int = 30
+    ff_lp_steps: int = 60
     ff_ft: TrainerConfig = field(
         default_factory=lambda: TrainerConfig(scope="ft", num_directions=3, epsilon=1e-3, learning_rate=1e-3)
     )
     ff_ft_steps: int = 30
     bp_steps: int = 20
-    bp_learning_rate: float = 3e-5
+    bp_learning_rate: float = 1e-4
 
     def __post_init__(self) -> None:
         bounds = (
@@ -217,10 +217,7 @@ def run_demo(settings: DemoSettings, threads: int = 1, on_progress: OnProgress |
     pool = ThreadPoolExecutor(min(threads, settings.tasks), initializer=source.prepare_thread)
     try:
         futures = [pool.submit(job, index) for index in range(settings.tasks)]
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in futures:
-            if future in done:
-                future.result()
+        _wait_for(futures)
         outcomes = [future.result() for future in futures]
     finally:
         meter.stop.set()
@@ -237,6 +234,15 @@ def run_demo(settings: DemoSettings, threads: int = 1, on_progress: OnProgress |
     )
     results = _results(settings, outcomes, source)
     return DemoReport(settings, results, memory, source, time.perf_counter() - started)
+
+
+def _wait_for(futures: list[Future[_TaskOutcome]]) -> None:
+    """Wait until all are done or one has failed, and raise its error; Ctrl-C gets through on every system."""
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=0.2, return_when=FIRST_EXCEPTION)
+        for future in sorted(done, key=futures.index):
+            future.result()
 
 
 def task_episode(settings: DemoSettings, index: int) -> Episode:

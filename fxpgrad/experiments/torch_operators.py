@@ -16,7 +16,8 @@ def import_torch() -> ModuleType:
         import torch  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError('backpropagation needs PyTorch: pip install "fxpgrad[torch]"') from error
-    return torch
+    module: ModuleType = torch
+    return module
 
 
 def apply_node(torch: ModuleType, node: Node, inputs: list[Any], shape: tuple[int, ...]) -> Any:

@@ -84,8 +84,8 @@ class Executor:
         return self._views[tensor]
 
     def load(self, x: NDArray[Any], tensor: str | None = None) -> None:
-        """Copy a batch into an input tensor (the first one if unnamed), checking dtype and shape."""
-        name = tensor or self.program.inputs[0]
+        """Copy a batch into an input tensor (the only one if unnamed), checking dtype and shape."""
+        name = tensor or only_input(self.program)
         check_input(self.program.tensors[name], x, self.batch)
         self._views[name][...] = x
 
@@ -99,7 +99,7 @@ class Executor:
     def layers(self, x: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
         """Run one batch and yield (tensor name, copy of its values) after each call, input first."""
         self.load(x)
-        yield self.program.inputs[0], self._views[self.program.inputs[0]].copy()
+        yield only_input(self.program), x.copy()
         for call in self.calls:
             call.run()
             yield call.call.output, self._views[call.call.output].copy()
@@ -116,6 +116,16 @@ def _in_rank(view: NDArray[Any], argument: Argument, call: Call) -> NDArray[Any]
 def _as_matrix(view: NDArray[Any], call: Call) -> NDArray[Any]:
     leading = int(np.prod(view.shape[: 1 + call.leading_axes], dtype=np.int64))
     return view.reshape(leading, -1)
+
+
+def only_input(program: Program) -> str:
+    """Return the name of the one input, or raise `InputError` if there are several."""
+    if len(program.inputs) != 1:
+        raise InputError(
+            f"program {program.name} has the inputs {', '.join(program.inputs)}; pass each of them to "
+            "Executor.load by name, then run the calls"
+        )
+    return program.inputs[0]
 
 
 def check_input(info: TensorInfo, x: NDArray[Any], batch: int | None = None) -> None:
@@ -137,7 +147,7 @@ def check_input(info: TensorInfo, x: NDArray[Any], batch: int | None = None) -> 
 
 def run_program(program: Program, x: NDArray[Any], batch: int = 32) -> NDArray[Any]:
     """Run any number of samples, `batch` at a time, and return the first output for all of them."""
-    check_input(program.tensors[program.inputs[0]], x)
+    check_input(program.tensors[only_input(program)], x)
     parts = []
     executor = Executor(program, min(batch, len(x)))
     for start in range(0, len(x), executor.batch):
@@ -150,8 +160,9 @@ def run_program(program: Program, x: NDArray[Any], batch: int = 32) -> NDArray[A
 
 def run_reference(program: Program, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Run every call by its kernel's reference definition (slow); return all tensors by name."""
-    check_input(program.tensors[program.inputs[0]], x)
-    values: dict[str, NDArray[Any]] = {program.inputs[0]: x}
+    source = only_input(program)
+    check_input(program.tensors[source], x)
+    values: dict[str, NDArray[Any]] = {source: x}
     for call in program.calls:
         spec = call.spec
         arguments: list[Any] = []

@@ -39,6 +39,11 @@ def with_accumulator_output(program: Program) -> Program:
     last = program.calls[-1]
     if last.kernel.startswith("fully_connected_accumulate"):
         return program
+    if (last.parameters["clamp_low"], last.parameters["clamp_high"]) != (-128, 127):
+        raise InputError(
+            f"layer {last.name}, the last of program {program.name}, clamps its output (an activation); "
+            "logits that are trained must not be clamped: end the network in a plain fully connected layer"
+        )
     weights = program.constants[last.constants["weights"]]
     constants = {name: last.constants[name] for name in ("weights", "bias")}
     parameters = {name: last.parameters[name] for name in ("input_zero_point", "accumulator_bits")}
@@ -65,6 +70,7 @@ def attach_linear_head(
     bias: NDArray[np.float64],
     *,
     weight_bits: int = 16,
+    headroom: float = 1.125,
     name: str = "head",
 ) -> Program:
     """Append a fully connected layer with accumulator output to a Program that ends in features.
@@ -76,6 +82,8 @@ def attach_linear_head(
     weights, bias : float64 [N, D], [N]
         The head in real numbers; one scale is shared by all classes, so that accumulators compare.
     weight_bits : {8, 16}
+    headroom : float >= 1
+        How far the weights' range reaches beyond the largest one, so that training does not clip it.
     name : str
         Name of the new call.
 
@@ -97,7 +105,7 @@ def attach_linear_head(
     if weight_bits not in _LIMITS:
         raise InputError(f"weight_bits must be 8 or 16; got {weight_bits}")
     limit = _LIMITS[weight_bits]
-    scale = max(float(np.abs(weights).max(initial=0.0)) / limit, np.finfo(np.float32).tiny)
+    scale = max(float(np.abs(weights).max(initial=0.0)) / limit, float(np.finfo(np.float32).tiny))
     scale = max(scale, float(np.abs(bias).max(initial=0.0)) / (source.scale * 2**30))
     dtype = np.int8 if weight_bits == 8 else np.int16
     quantized = np.clip(np.rint(weights / scale), -limit, limit).astype(dtype)

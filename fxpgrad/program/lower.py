@@ -20,15 +20,12 @@ from fxpgrad.graph.check import check_graph
 from fxpgrad.graph.graph import Graph, Node, Tensor
 from fxpgrad.program.multiplier import Rule, derive_multiplier
 from fxpgrad.program.program import Call, Constant, Program, TensorInfo
-from fxpgrad.program.prove import AccumulatorProof, prove_call
+from fxpgrad.program.prove import with_proved_accumulators
 from fxpgrad.program.validate import check_program
 from fxpgrad_kernels.arithmetic.profiles import Profile, profile_named
 from fxpgrad_kernels.errors import MultiplierError
 
 ADD_LEFT_SHIFT = 20
-# An accumulator of 64 bits is saturated to int32 before a 32-bit requantization. Saturation
-# cannot be seen if 2**31 * multiplier is beyond every int8 output and clamp: 2**31 * 2**-22 = 512.
-SMALLEST_SATURABLE_MULTIPLIER = 2.0**-22
 
 
 @dataclass(slots=True)
@@ -130,37 +127,6 @@ def _weighted(state: _Lowering, node: Node, kernel: str, parameters: dict[str, i
         "accumulator_bits": 32,
     }
     state.call(node, f"{kernel}_a8w{width}{suffix}", parameters, constants)
-    state.calls[-1] = _with_proved_accumulator(state, state.calls[-1], real)
-
-
-def _with_proved_accumulator(state: _Lowering, call: Call, real: NDArray[np.float64]) -> Call:
-    """Choose 32 bits where the bound proves it, 64 where that is exact too, else refuse."""
-    program = Program("", state.profile.name, state.tensors, state.constants, (), (), ())
-    proof = prove_call(program, call)
-    assert proof is not None
-    if proof.fits_int32:
-        return call
-    check_wide(state.profile, call.name, proof, real)
-    wide = {**call.parameters, "accumulator_bits": 64}
-    return Call(call.name, call.kernel, call.inputs, call.constants, call.output, wide)
-
-
-def check_wide(profile: Profile, name: str, proof: AccumulatorProof, real: NDArray[np.float64]) -> None:
-    """Raise `LoweringError` unless a 64-bit accumulator gives the exact result under the profile."""
-    if profile.accumulator_bits == 64:
-        if proof.bound >= 2**47:
-            raise LoweringError(
-                f"layer {name}: its accumulator may reach {proof.bound}, more than the 48 bits that "
-                f"{profile.name} can requantize"
-            )
-        return
-    worst = float(np.min(real))
-    if worst < SMALLEST_SATURABLE_MULTIPLIER:
-        raise LoweringError(
-            f"layer {name}: its accumulator may reach {proof.bound}, beyond int32, and its smallest "
-            f"multiplier {worst:.3g} is too small for the saturated sum to be exact; use 8-bit weights, "
-            "fewer inputs per output, or the profile tflite_16x8"
-        )
 
 
 def _conv2d(state: _Lowering, node: Node) -> None:
@@ -182,20 +148,7 @@ def _fully_connected(state: _Lowering, node: Node) -> None:
     _weighted(state, node, "fully_connected", {})
 
 
-def _same_quantization(state: _Lowering, node: Node) -> None:
-    """Raise unless every activation input has the output's scale and zero point."""
-    for name in state.graph.activations_of(node):
-        target = (state.scale(node.output), state.zero_point(node.output))
-        if (state.scale(name), state.zero_point(name)) != target:
-            raise LoweringError(
-                f"node {node.name}: {node.op} cannot change the scale, but {name} has scale "
-                f"{state.scale(name):.6g}, zero point {state.zero_point(name)} and {node.output} has "
-                f"{state.scale(node.output):.6g}, {state.zero_point(node.output)}; insert a quantize node"
-            )
-
-
 def _pool(state: _Lowering, node: Node) -> None:
-    _same_quantization(state, node)
     attributes: Any = node.attributes
     parameters = {
         "size_h": attributes["size"][0],
@@ -252,30 +205,23 @@ def _add(state: _Lowering, node: Node) -> None:
 
 
 def _activation(state: _Lowering, node: Node) -> None:
-    _same_quantization(state, node)
     state.call(node, "clamp_a8", state.clamps(node))
 
 
 def _pad(state: _Lowering, node: Node) -> None:
-    _same_quantization(state, node)
-    top, bottom, left, right = node.attributes["padding"]  # type: ignore[misc]
+    attributes: Any = node.attributes
     parameters = {
-        "pad_top": int(top),
-        "pad_bottom": int(bottom),
-        "pad_left": int(left),
-        "pad_right": int(right),
+        **dict(zip(("pad_top", "pad_bottom", "pad_left", "pad_right"), attributes["padding"], strict=True)),
         "input_zero_point": state.zero_point(node.output),
     }
     state.call(node, "pad_a8", parameters)
 
 
 def _reshape(state: _Lowering, node: Node) -> None:
-    _same_quantization(state, node)
     state.call(node, "reshape_a8", {})
 
 
 def _concat(state: _Lowering, node: Node) -> None:
-    _same_quantization(state, node)
     axis = int(node.attributes["axis"])  # type: ignore[arg-type]
     column = 0
     for position, name in enumerate(state.graph.activations_of(node)):
@@ -317,10 +263,9 @@ def lower(graph: Graph, profile: str = "tflite_double", *, split: bool = False) 
     Raises
     ------
     LoweringError
-        A scale without a legal multiplier, an operator that would change the scale silently, or a
-        layer whose accumulator cannot be proved.
+        A scale without a legal multiplier, or a layer whose accumulator cannot be proved.
     GraphError
-        The Graph is not well formed.
+        The Graph is not well formed (`check_graph`: an operator that would change the scale silently).
     """
     check_graph(graph)
     state = _Lowering(graph, profile_named(profile), split)
@@ -340,8 +285,9 @@ def lower(graph: Graph, profile: str = "tflite_double", *, split: bool = False) 
                 f"node {node.name}: {node.op} cannot be lowered; supported: {', '.join(_RULES)}"
             )
         _RULES[node.op](state, node)
-    program = Program(
-        graph.name, profile, state.tensors, state.constants, tuple(state.calls), graph.inputs, graph.outputs
+    calls = tuple(state.calls)
+    program = with_proved_accumulators(
+        Program(graph.name, profile, state.tensors, state.constants, calls, graph.inputs, graph.outputs)
     )
     check_program(program)
     return program

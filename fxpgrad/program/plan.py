@@ -68,9 +68,7 @@ def _requests(program: Program, batch: int) -> list[tuple[str, int, int, int]]:
             last[name] = index
     for name in program.outputs:
         last[name] = len(program.calls)
-    requests = [
-        (name, first[name], last[name], batch * program.tensors[name].nbytes) for name in first
-    ]
+    requests = [(name, first[name], last[name], batch * program.tensors[name].nbytes) for name in first]
     for index, call in enumerate(program.calls):
         dtypes = {argument.name: argument.dtype for argument in call.spec.of_role("workspace")}
         for name, elements in workspace_elements(program, call).items():

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fxpgrad.errors import LoweringError
 from fxpgrad.program.program import Call, Program
+from fxpgrad_kernels.arithmetic.profiles import Profile, profile_named
+
+# An accumulator of 64 bits is saturated to int32 before a 32-bit requantization. Saturation
+# cannot be seen if 2**31 * multiplier is beyond every int8 output and clamp: 2**31 * 2**-22 = 512.
+SMALLEST_SATURABLE_MULTIPLIER = 2.0**-22
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +63,63 @@ def prove(program: Program) -> tuple[AccumulatorProof, ...]:
     """Return the proofs of all layers that multiply."""
     proofs = (prove_call(program, call) for call in program.calls)
     return tuple(proof for proof in proofs if proof is not None)
+
+
+def real_multipliers(program: Program, call: Call) -> NDArray[np.float64] | None:
+    """Return multiplier * 2**(shift - 31) per channel, or None for a call that gives accumulators."""
+    if "multiplier" not in call.constants:
+        return None
+    multiplier = program.constants[call.constants["multiplier"]].data.astype(np.float64)
+    real: NDArray[np.float64] = multiplier * np.exp2(program.constants[call.constants["shift"]].data - 31.0)
+    return real
+
+
+def required_bits(profile: Profile, proof: AccumulatorProof, real: NDArray[np.float64] | None) -> int:
+    """Return 32 where the proof allows it, 64 where that gives the exact result, else refuse.
+
+    Parameters
+    ----------
+    profile : Profile
+    proof : AccumulatorProof
+    real : float64 [channels] or None
+        The real multipliers; None where the accumulators themselves are the output.
+
+    Raises
+    ------
+    LoweringError
+        The bound leaves int32, and a wider sum would not give the exact result either.
+    """
+    if proof.fits_int32:
+        return 32
+    reach = f"layer {proof.call}: its accumulator may reach {proof.bound}, beyond int32"
+    if real is None:
+        raise LoweringError(f"{reach}, and it is the output; use 8-bit weights or fewer inputs per output")
+    if profile.accumulator_bits == 64:
+        if proof.bound >= 2**47:
+            raise LoweringError(f"{reach}, and beyond the 48 bits that {profile.name} can requantize")
+    elif float(np.min(real)) < SMALLEST_SATURABLE_MULTIPLIER:
+        raise LoweringError(
+            f"{reach}, and its smallest multiplier {float(np.min(real)):.3g} is too small for the saturated "
+            "sum to be exact; use 8-bit weights, fewer inputs per output, or the profile tflite_16x8"
+        )
+    return 64
+
+
+def with_proved_accumulators(program: Program) -> Program:
+    """Return the Program with every layer's accumulator width chosen anew from its present weights.
+
+    Raises
+    ------
+    LoweringError
+        See `required_bits`.
+    """
+    profile = profile_named(program.profile)
+    calls = []
+    for call in program.calls:
+        proof = prove_call(program, call)
+        if proof is None:
+            calls.append(call)
+            continue
+        bits = required_bits(profile, proof, real_multipliers(program, call))
+        calls.append(dataclasses.replace(call, parameters={**call.parameters, "accumulator_bits": bits}))
+    return dataclasses.replace(program, calls=tuple(calls))

@@ -12,15 +12,21 @@ from fxpgrad.program.program import Program, TensorInfo
 
 
 def quantize_input(info: TensorInfo, x: NDArray[Any]) -> NDArray[Any]:
-    """Return round(x / scale) + zero_point, saturated to the tensor's type; x is any finite real array."""
+    """Return round(x / scale) + zero_point, saturated to the tensor's type; ties go away from zero.
+
+    x: any finite real array.
+    """
     real = np.asarray(x)
     if real.dtype.kind not in "buif":
         raise InputError(f"input {info.name} must be real numbers; got {real.dtype}")
     if not np.isfinite(real).all():
         raise InputError(f"input {info.name} holds NaN or infinity; clean the data first")
     limits = np.iinfo(info.dtype)
-    integers = np.rint(real.astype(np.float64) / info.scale) + info.zero_point
-    return np.clip(integers, limits.min, limits.max).astype(info.dtype)
+    with np.errstate(over="ignore"):  # an infinite quotient saturates like a large one
+        quotient = real.astype(np.float64) / info.scale
+    integers = np.copysign(np.floor(np.abs(quotient) + 0.5), quotient) + info.zero_point
+    saturated: NDArray[Any] = np.clip(integers, limits.min, limits.max).astype(info.dtype)
+    return saturated
 
 
 def output_scale(program: Program) -> NDArray[np.float64]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 
 from fxpgrad.errors import LoweringError
 from fxpgrad.program.call_shapes import GREATEST_ELEMENTS, check_call_shapes
 from fxpgrad.program.program import Call, Constant, Program, TensorInfo
-from fxpgrad.program.prove import prove_call
+from fxpgrad.program.prove import prove_call, real_multipliers, required_bits
 from fxpgrad_kernels.arithmetic.profiles import Profile, profile_named
 from fxpgrad_kernels.spec import Argument
 
@@ -98,10 +99,8 @@ def _check_names(program: Program) -> None:
     ]
     owners = [*program.tensors, *workspaces]
     calls = [call.name for call in program.calls]
-    for names in (calls, owners):
-        twice = (
-            sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-        )
+    for group in (calls, owners):
+        twice = [name for name, count in Counter(group).items() if count > 1]
         if twice:
             raise LoweringError(
                 f"two calls, or a tensor and a workspace, share the name {twice[0]!r}; rename one"
@@ -186,12 +185,8 @@ def _check_arithmetic(program: Program, profile: Profile, call: Call, where: str
     proof = prove_call(program, call)
     if proof is None:
         return
-    limit = 2**31 if bits == 32 else 2 ** (profile.exact_bits - 1)
-    saturates = bits == 64 and profile.exact_bits == 32
-    if proof.bound >= limit and not saturates:
-        raise LoweringError(
-            f"{where}: an accumulator may reach {proof.bound}, beyond the {limit} it is given"
-        )
+    if required_bits(profile, proof, real_multipliers(program, call)) > bits:
+        raise LoweringError(f"{where}: an accumulator may reach {proof.bound}, beyond the int32 it is given")
 
 
 def _check_output(program: Program, call: Call, made: set[str], blocks: dict[str, tuple[int, int]]) -> None:

@@ -80,7 +80,10 @@ def rounding_code(config: TrainerConfig) -> int:
 def tensor_numbers(program: Program) -> dict[str, int]:
     """Number the weights and biases of a Program in the order of its calls: part of the stream's format."""
     names = [
-        call.constants[role] for call in program.calls for role in ("weights", "bias") if role in call.constants
+        call.constants[role]
+        for call in program.calls
+        for role in ("weights", "bias")
+        if role in call.constants
     ]
     return {name: number for number, name in enumerate(dict.fromkeys(names))}
 
@@ -139,7 +142,9 @@ def make_trainables(program: Program, config: TrainerConfig) -> tuple[Trainable,
 
 def _make(constant: Constant, call: str, role: str, number: int, config: TrainerConfig) -> Trainable:
     if constant.scale is None:
-        raise TrainingError(f"constant {constant.name} has no scale: epsilon cannot be expressed in its steps")
+        raise TrainingError(
+            f"constant {constant.name} has no scale: epsilon cannot be expressed in its steps"
+        )
     dtype = constant.data.dtype.name
     steps = np.rint(config.epsilon / constant.scale)
     if steps.max() > _EPSILON_LIMIT[dtype]:

@@ -13,12 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fxpgrad.errors import InputError, TrainingError
+from fxpgrad.errors import InputError, LoweringError, TrainingError
 from fxpgrad.program.execute import BoundCall, Executor, check_input, run_program
 from fxpgrad.program.head import split_before
-from fxpgrad.program.lower import check_wide
 from fxpgrad.program.program import Program
-from fxpgrad.program.prove import AccumulatorProof
+from fxpgrad.program.prove import (
+    AccumulatorProof,
+    real_multipliers,
+    required_bits,
+    with_proved_accumulators,
+)
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import Objective
 from fxpgrad.trainer.report import StepReport, TrainingReport
@@ -54,9 +58,7 @@ class Trainer:
         self.program = program
         self.config = config
         self.trainables = make_trainables(program, config)
-        first = min(
-            index for index, call in enumerate(program.calls) if call.name == self.trainables[0].call
-        )
+        first = min(index for index, call in enumerate(program.calls) if call.name == self.trainables[0].call)
         self._frozen, active = split_before(program, first)
         self._objective = objective
         objective.prepare(active, batch)
@@ -93,7 +95,9 @@ class Trainer:
         """Run the frozen calls before the first trained one: what `step` takes instead of inputs."""
         return x if self._frozen is None else run_program(self._frozen, x)
 
-    def _probe(self, features: NDArray[Any], labels: NDArray[np.int32], direction: int, sign: int) -> tuple[int, int]:
+    def _probe(
+        self, features: NDArray[Any], labels: NDArray[np.int32], direction: int, sign: int
+    ) -> tuple[int, int]:
         """Return (loss, clipped values) of one perturbed inference."""
         executor = self._executor
         executor.load(features)
@@ -144,18 +148,15 @@ class Trainer:
             weights = np.moveaxis(weights, -1, 0)
         matrix = np.ascontiguousarray(weights).reshape(len(bias), -1)
         limit = int(accumulator_bound(matrix, bias, call.parameters["input_zero_point"]))
-        if limit < 2**31:
-            overrides["accumulator_bits"] = 32
-            return
-        if "multiplier" not in call.constants:
-            raise TrainingError(
-                f"layer {call.name}: training has grown its weights until an accumulator may reach {limit}, "
-                "beyond int32; use a smaller learning rate"
+        proof = AccumulatorProof(call.name, limit, limit.bit_length() + 1)
+        try:
+            overrides["accumulator_bits"] = required_bits(
+                self._profile, proof, real_multipliers(self._executor.program, call)
             )
-        multiplier = constants[call.constants["multiplier"]].data.astype(np.float64)
-        real = multiplier * np.exp2(constants[call.constants["shift"]].data - 31.0)
-        check_wide(self._profile, call.name, AccumulatorProof(call.name, limit, limit.bit_length() + 1), real)
-        overrides["accumulator_bits"] = 64
+        except LoweringError as error:
+            raise TrainingError(
+                f"training has grown the weights too far: {error}; or use a smaller learning rate"
+            ) from error
 
     def step(self, features: NDArray[Any], labels: NDArray[np.int32]) -> StepReport:
         """Take one step on one batch of features (see `features`) and labels int32 [batch]."""
@@ -219,7 +220,7 @@ class Trainer:
         check_input(self.program.tensors[self.program.inputs[0]], x)
         if y.dtype != np.int32 or y.shape != (len(x),):
             raise InputError(f"labels must be int32 [{len(x)}]; got {y.dtype} {list(y.shape)}")
-        if y.size and not (0 <= int(y.min()) and int(y.max()) < self._objective.num_classes):
+        if int(y.min()) < 0 or int(y.max()) >= self._objective.num_classes:
             raise InputError(
                 f"labels must lie in 0..{self._objective.num_classes - 1}; got {int(y.min())}..{int(y.max())}"
             )
@@ -264,5 +265,6 @@ class Trainer:
             )
 
     def adapted(self) -> Program:
-        """Return the Program with the trained values (copies)."""
-        return self.program.with_constants({item.name: item.values.copy() for item in self.trainables})
+        """Return the Program with the trained values (copies), its accumulators proved anew."""
+        values = {item.name: item.values.copy() for item in self.trainables}
+        return with_proved_accumulators(self.program.with_constants(values))

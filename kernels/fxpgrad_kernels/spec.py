@@ -45,11 +45,18 @@ class Argument:
         return np.zeros((1,) * len(self.shape), self.dtype)
 
 
-def array(name: str, role: Role, dtype: str, shape: str, low: int | None = None, high: int | None = None) -> Argument:
+def array(
+    name: str, role: Role, dtype: str, shape: str, low: int | None = None, high: int | None = None
+) -> Argument:
     """Describe an array argument; `shape` is written "B H W C", the range defaults to the type's."""
     lowest, highest = INT_RANGES[dtype]
     return Argument(
-        name, role, dtype, tuple(shape.split()), lowest if low is None else low, highest if high is None else high
+        name,
+        role,
+        dtype,
+        tuple(shape.split()),
+        lowest if low is None else low,
+        highest if high is None else high,
     )
 
 

@@ -81,6 +81,16 @@ def test_distance_scale_of_the_metadata_scales_the_prototypes(tmp_path, features
         assert_refused(result, "distance_scale")
 
 
+def test_training_that_harms_is_said_aloud(tmp_path, features):
+    data = write_data(tmp_path / "d.npz", x=features.x, y=features.y)
+    options = ("--method", "ff_ft", "--steps", 10, "--learning-rate", 1.0, "--json")
+    result = call("adapt", features.path, "--data", data, "-o", tmp_path / "o.fxp", *options)
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["accuracy_after"] < report["accuracy_before"]
+    assert result.stderr.startswith("fxpgrad: warning: the accuracy on the data fell")
+
+
 def test_table_shows_losses_and_accuracies(tmp_path, classifier, data):
     result = call("adapt", classifier.path, "--data", data, "-o", tmp_path / "out.fxp", "--steps", 2)
     assert result.exit_code == 0

@@ -42,13 +42,13 @@ def test_same_dump_has_the_same_bytes(tmp_path, classifier):
 
 def test_real_numbers_in_and_out(tmp_path, classifier):
     np.save(tmp_path / "x.npy", classifier.real)
-    result = call(
-        *("run", classifier.path, "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy", "--real")
-    )
+    output = tmp_path / "y[bold].npy"
+    result = call("run", classifier.path, "--input", tmp_path / "x.npy", "--output", output, "--real")
     assert result.exit_code == 0
     assert "30 samples" in result.stdout
+    assert "y[bold].npy" in result.stdout.replace("\n", "")
     y = run_program(classifier.program, classifier.x)
-    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), dequantize_output(classifier.program, y))
+    np.testing.assert_array_equal(np.load(output), dequantize_output(classifier.program, y))
 
 
 def bad_inputs(x, real):

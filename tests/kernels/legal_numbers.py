@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -13,6 +14,7 @@ from fxpgrad_kernels.arithmetic.profiles import PROFILES, Profile
 ZERO_POINTS = (-128, -127, -1, 0, 1, 2, 127)
 
 profiles = st.sampled_from(tuple(PROFILES.values()))
+every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=tuple(PROFILES))
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
-from fxpgrad_kernels.arithmetic.profiles import PROFILES, Profile
+from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.conv2d.conv2d import SPECS
 from fxpgrad_kernels.conv2d.conv2d_ref import conv2d_accumulators_ref
@@ -18,6 +18,7 @@ from fxpgrad_kernels.fully_connected.fully_connected import SPECS as DENSE
 from tests.kernels.legal_numbers import (
     any_profile,
     clamp_bounds,
+    every_profile,
     generators,
     integers,
     profiles,
@@ -32,7 +33,6 @@ RUN = {name: by_kernel(spec) for name, spec in (BY_NAME | BY_DENSE_NAME).items()
 DTYPES = {"conv2d_a8w8": "int8", "conv2d_a8w16": "int16", "conv2d_a8w16_split": "int16"}
 NAMES = tuple(DTYPES)
 GEOMETRY = ("stride_h", "stride_w", "pad_top", "pad_left", "dilation_h", "dilation_w", "groups")
-every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=tuple(PROFILES))
 Generator = np.random.Generator
 
 

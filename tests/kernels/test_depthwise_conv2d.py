@@ -16,6 +16,7 @@ from fxpgrad_kernels.depthwise_conv2d.depthwise_conv2d_ref import depthwise_accu
 from tests.kernels.legal_numbers import (
     any_profile,
     clamp_bounds,
+    every_profile,
     generators,
     integers,
     profiles,
@@ -76,7 +77,8 @@ def legal_case(rng: np.random.Generator, profile: Profile, weights_dtype: str) -
 
 
 @every_kernel
-@given(rng=generators, profile=profiles)
+@every_profile
+@given(rng=generators)
 def test_depthwise_conv2d_equals_its_reference(name: str, rng: np.random.Generator, profile: Profile) -> None:
     case = legal_case(rng, profile, WEIGHTS[name])
     check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), case)

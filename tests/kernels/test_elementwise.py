@@ -15,6 +15,7 @@ from fxpgrad_kernels.elementwise.elementwise import SPECS
 from tests.kernels.legal_numbers import (
     any_profile,
     clamp_bounds,
+    every_profile,
     generators,
     integers,
     profiles,
@@ -55,7 +56,8 @@ def draw(rng: np.random.Generator) -> dict[str, Any]:
     return add_case(rng, any_profile(rng))
 
 
-@given(rng=generators, profile=profiles)
+@every_profile
+@given(rng=generators)
 def test_add_equals_its_reference(rng: np.random.Generator, profile: Profile) -> None:
     check_equals_reference(ADD, by_kernel(ADD), add_case(rng, profile))
 

@@ -17,6 +17,7 @@ from fxpgrad_kernels.spec import KernelSpec
 from tests.kernels.legal_numbers import (
     any_profile,
     clamp_bounds,
+    every_profile,
     generators,
     integers,
     profiles,
@@ -29,7 +30,6 @@ BY_NAME: dict[str, KernelSpec] = {spec.name: spec for spec in SPECS}
 RUN = {name: by_kernel(spec) for name, spec in BY_NAME.items()}
 NAMES = tuple(name for name in BY_NAME if "accumulate" not in name)
 DTYPES = {name: "int16" if "w16" in name else "int8" for name in BY_NAME}
-every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=tuple(PROFILES))
 every_name = pytest.mark.parametrize("name", NAMES)
 Generator = np.random.Generator
 

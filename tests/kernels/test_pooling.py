@@ -16,6 +16,7 @@ from fxpgrad_kernels.pooling.pooling import SPECS
 from tests.kernels.legal_numbers import (
     any_profile,
     clamp_bounds,
+    every_profile,
     generators,
     integers,
     profiles,
@@ -78,7 +79,8 @@ def test_window_pooling_equals_its_reference(name: str, rng: np.random.Generator
     check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), window_case(rng))
 
 
-@given(rng=generators, profile=profiles)
+@every_profile
+@given(rng=generators)
 def test_global_average_pool2d_equals_its_reference(rng: np.random.Generator, profile: Profile) -> None:
     spec = BY_NAME["global_average_pool2d_a8"]
     check_equals_reference(spec, by_kernel(spec), global_case(rng, profile))

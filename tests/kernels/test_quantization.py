@@ -15,6 +15,7 @@ from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.quantization.quantization import SPECS
 from tests.kernels.legal_numbers import (
     any_profile,
+    every_profile,
     generators,
     integers,
     profiles,
@@ -43,7 +44,8 @@ def draw(rng: np.random.Generator) -> dict[str, Any]:
     return quantize_case(rng, any_profile(rng))
 
 
-@given(rng=generators, profile=profiles)
+@every_profile
+@given(rng=generators)
 def test_quantize_equals_its_reference(rng: np.random.Generator, profile: Profile) -> None:
     check_equals_reference(QUANTIZE, by_kernel(QUANTIZE), quantize_case(rng, profile))
 

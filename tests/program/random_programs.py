@@ -44,9 +44,8 @@ def small_network(weight_bits: int = 16, classes: int = 3, seed: int = 0) -> tup
     net = GraphBuilder("small")
     x = net.input("image", (6, 5, 2))
     x = net.conv2d(x, rng.normal(size=(5, 3, 3, 2)) / 4, rng.normal(size=5) / 4, activation="relu6")
-    branch = x
-    x = net.depthwise_conv2d(x, rng.normal(size=(1, 3, 3, 5)) / 3, padding="same", activation="relu")
-    x = net.add(branch if net._tensors[branch].shape == net._tensors[x].shape else x, x)
+    y = net.depthwise_conv2d(x, rng.normal(size=(1, 3, 3, 5)) / 3, padding="same", activation="relu")
+    x = net.add(x, y)
     x = net.global_average_pool2d(x)
     x = net.fully_connected(x, rng.normal(size=(classes, 5)), rng.normal(size=classes) / 4)
     graph = net.build(x)

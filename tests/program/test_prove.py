@@ -15,8 +15,8 @@ from fxpgrad.errors import LoweringError
 from fxpgrad.graph.builder import GraphBuilder
 from fxpgrad.graph.graph import Graph, Tensor
 from fxpgrad.program.execute import run_program, run_reference
-from fxpgrad.program.lower import check_wide, lower
-from fxpgrad.program.prove import AccumulatorProof, channel_bounds, prove, prove_call
+from fxpgrad.program.lower import lower
+from fxpgrad.program.prove import AccumulatorProof, channel_bounds, prove, prove_call, required_bits
 from fxpgrad.quantize import quantize
 from fxpgrad_kernels.arithmetic.profiles import PROFILES
 from tests.program.random_programs import random_program
@@ -85,7 +85,8 @@ def test_every_layer_with_weights_is_proved(seed: int) -> None:
     for call in program.calls:
         if call.name in proofs:
             assert proofs[call.name].bits <= call.parameters["accumulator_bits"]
-            assert 2 ** (proofs[call.name].bits - 2) <= proofs[call.name].bound
+            bound, bits = proofs[call.name].bound, proofs[call.name].bits
+            assert bound == 0 or 2 ** (bits - 2) <= bound < 2 ** (bits - 1)
         else:
             assert prove_call(program, call) is None
 
@@ -128,17 +129,20 @@ def test_layers_beyond_int32_still_equal_their_reference(profile: str, split: bo
 def test_a_wide_sum_is_refused_where_saturation_could_be_seen() -> None:
     proof = AccumulatorProof("layer", 2**33, 35)
     for profile in PROFILES.values():
-        check_wide(profile, "layer", proof, np.array([2.0**-22, 1.0]))
+        assert required_bits(profile, proof, np.array([2.0**-22, 1.0])) == 64
     with pytest.raises(LoweringError, match=r"layer layer: .* beyond int32.*profile tflite_16x8"):
-        check_wide(PROFILES["tflite_double"], "layer", proof, np.array([2.0**-23, 1.0]))
-    check_wide(PROFILES["tflite_16x8"], "layer", proof, np.array([2.0**-23]))
+        required_bits(PROFILES["tflite_double"], proof, np.array([2.0**-23, 1.0]))
+    assert required_bits(PROFILES["tflite_16x8"], proof, np.array([2.0**-23])) == 64
+    with pytest.raises(LoweringError, match="it is the output"):
+        required_bits(PROFILES["tflite_double"], proof, None)
+    assert required_bits(PROFILES["tflite_double"], AccumulatorProof("layer", 2**31 - 1, 32), None) == 32
 
 
 def test_the_wide_profile_refuses_more_than_48_bits() -> None:
     profile = PROFILES["tflite_16x8"]
-    check_wide(profile, "layer", AccumulatorProof("layer", 2**47 - 1, 48), np.ones(1))
-    with pytest.raises(LoweringError, match="more than the 48 bits"):
-        check_wide(profile, "layer", AccumulatorProof("layer", 2**47, 49), np.ones(1))
+    assert required_bits(profile, AccumulatorProof("layer", 2**47 - 1, 48), np.ones(1)) == 64
+    with pytest.raises(LoweringError, match="beyond the 48 bits"):
+        required_bits(profile, AccumulatorProof("layer", 2**47, 49), np.ones(1))
 
 
 def test_lowering_names_the_layer_that_it_refuses() -> None:

@@ -214,9 +214,14 @@ def test_equal_losses_are_reported_and_end_the_run() -> None:
     x, y = dense_integers(program)
     one_class = dataclasses.replace(
         program,
-        tensors={**program.tensors, "accumulators": dataclasses.replace(program.tensors["accumulators"], shape=(1,))},
+        tensors={
+            **program.tensors,
+            "accumulators": dataclasses.replace(program.tensors["accumulators"], shape=(1,)),
+        },
         constants={
-            name: dataclasses.replace(c, data=c.data[:1].copy(), scale=None if c.scale is None else c.scale[:1])
+            name: dataclasses.replace(
+                c, data=c.data[:1].copy(), scale=None if c.scale is None else c.scale[:1]
+            )
             if name in program.calls[-1].constants.values()
             else c
             for name, c in program.constants.items()

@@ -20,7 +20,7 @@ def conv2d_accumulators_ref(
     input_zero_point: int,
 ) -> NDArray[np.int64]:
     """Return bias + sum of (x - zero point) * w for every output; padding contributes nothing."""
-    batch, height, width, channels = input.shape
+    batch, height, width, _ = input.shape
     filters, kernel_h, kernel_w, group_channels = weights.shape
     out_h, out_w = out_hw
     real = input.astype(np.int64) - input_zero_point

@@ -19,7 +19,8 @@ def fully_connected_accumulate_ref(
     total = (input.astype(np.int64) - input_zero_point) @ weights.astype(np.int64).T + bias
     if accumulator_bits == 32 and (abs(total) >= 2**31).any():
         raise OverflowError("an accumulator leaves int32 although 32 bits were promised")
-    return np.clip(total, -(2**31), 2**31 - 1).astype(np.int32)
+    saturated: NDArray[np.int32] = np.clip(total, -(2**31), 2**31 - 1).astype(np.int32)
+    return saturated
 
 
 def fully_connected_ref(

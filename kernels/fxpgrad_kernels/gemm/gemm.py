@@ -109,29 +109,32 @@ def compute_tile(
         for column in range(COLUMNS):
             wide[r * COLUMNS + column] = folded[column]
     if mode == np.int64(32):
-        madd_tile(
-            rows, row_offset, segment_offset, num_segments, pairs, np.int64(0), pairs, panel, tile
-        )
+        madd_tile(rows, row_offset, segment_offset, num_segments, pairs, np.int64(0), pairs, panel, tile)
         for i in range(ROWS * COLUMNS):
             wide[i] += np.int64(tile[i])
     elif mode == np.int64(64):
-        _add_in_blocks(
-            rows, row_offset, segment_offset, num_segments, pairs, panel, np.int64(1), tile, wide
-        )
+        _add_in_blocks(rows, row_offset, segment_offset, num_segments, pairs, panel, np.int64(1), tile, wide)
     else:
         low = panel[num_segments * pairs * 2 * COLUMNS :]
         _add_in_blocks(
             rows, row_offset, segment_offset, num_segments, pairs, panel, np.int64(256), tile, wide
         )
         _add_in_blocks(rows, row_offset, segment_offset, num_segments, pairs, low, np.int64(1), tile, wide)
-        _add_row_sums(
-            rows, row_offset, segment_offset, num_segments, segment_length, np.int64(128), wide
-        )
+        _add_row_sums(rows, row_offset, segment_offset, num_segments, segment_length, np.int64(128), wide)
 
 
 @device
 def prepare_panel(
-    weights, bias, first_column, num_columns, num_segments, segment_length, input_zero_point, mode, panel, folded
+    weights,
+    bias,
+    first_column,
+    num_columns,
+    num_segments,
+    segment_length,
+    input_zero_point,
+    mode,
+    panel,
+    folded,
 ):
     """Pack one panel (two in SPLIT mode) and fold the zero point into its biases."""
     pairs = (segment_length + np.int64(1)) >> np.int64(1)
