@@ -33,6 +33,7 @@ from fxpgrad.trainer.trainable import (
     make_trainables,
     rounding_code,
 )
+from fxpgrad.trainer.watch import Watch
 from fxpgrad_kernels.arithmetic.profiles import profile_named
 from fxpgrad_kernels.random.distributions import direction_table
 from fxpgrad_kernels.training.accumulator_bound import accumulator_bound
@@ -215,7 +216,7 @@ class Trainer:
         InputError
             Data that does not fit.
         TrainingError
-            `patience` dead steps in a row, or an update that clips more than half of all values.
+            The run is hopeless: see `Watch`.
         """
         check_input(self.program.tensors[self.program.inputs[0]], x)
         if y.dtype != np.int32 or y.shape != (len(x),):
@@ -230,39 +231,23 @@ class Trainer:
             raise InputError(f"steps must be at least 1; got {steps}")
         features = self.features(x)
         reports: list[StepReport] = []
-        dead = 0
+        values = sum(item.values.size for item in self.trainables)
+        watch = Watch(self.config.patience, values, self._objective.num_classes)
         for _ in range(steps):
             rows = self._rows(len(x))
             report = self.step(features[rows], y[rows])
             reports.append(report)
-            dead = dead + 1 if report.dead else 0
             if on_step is not None:
                 on_step(report)
-            self._stop_if_hopeless(report, dead)
+            watch.observe(report)
         return TrainingReport(tuple(reports), 2 * self.config.num_directions * len(reports))
 
     def _rows(self, samples: int) -> Any:
         if samples == self.batch:
             return slice(None)
-        rng = np.random.default_rng((self.config.seed, self.steps_taken))
-        return np.sort(rng.permutation(samples)[: self.batch])
-
-    def _stop_if_hopeless(self, report: StepReport, dead: int) -> None:
-        if dead >= self.config.patience:
-            fix = (
-                "raise epsilon: the probes do not change the loss"
-                if report.dead == "equal losses"
-                else "raise the learning rate, or round stochastically"
-            )
-            raise TrainingError(
-                f"stopped at step {report.step}: {dead} dead steps in a row ({report.dead}); {fix}"
-            )
-        total = sum(item.values.size for item in self.trainables)
-        if 2 * report.updates_saturated > total:
-            raise TrainingError(
-                f"stopped at step {report.step}: the update clipped {report.updates_saturated} of {total} "
-                "values; lower the learning rate"
-            )
+        sequence = np.random.SeedSequence(self.config.seed, spawn_key=(self.steps_taken,))
+        words = np.random.PCG64(sequence).random_raw(samples)  # raw words: a stream NumPy keeps for good
+        return np.sort(np.argsort(words, kind="stable")[: self.batch])
 
     def adapted(self) -> Program:
         """Return the Program with the trained values (copies), its accumulators proved anew."""

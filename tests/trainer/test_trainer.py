@@ -14,7 +14,9 @@ from fxpgrad.program.execute import run_program, run_reference
 from fxpgrad.program.program import Program, constants_sha256
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy, PrototypeCrossEntropy
+from fxpgrad.trainer.report import StepReport
 from fxpgrad.trainer.trainer import Trainer
+from fxpgrad.trainer.watch import Watch
 from fxpgrad_kernels.loss.cross_entropy_ref import cross_entropy_linear_ref
 from fxpgrad_kernels.registry import kernel_named
 from tests.trainer.small_programs import dense_integers, dense_program, image_program
@@ -240,6 +242,19 @@ def test_saturated_steps_are_reported_and_a_runaway_run_ends() -> None:
     with pytest.raises(TrainingError, match=r"clipped|beyond int32"):
         trainer.fit(x, y, 10, reports.append)
     assert reports[0].saturated
+
+
+def test_a_diverging_run_ends() -> None:
+    def report(step: int, loss: float) -> StepReport:
+        total = round(loss * 2**24)
+        return StepReport(step, (total,), (total,), (1,), 0, 5, 0, 1)
+
+    watch = Watch(patience=3, values=100, num_classes=3)
+    for step, loss in enumerate((0.5, 2.0, 0.5, 0.5, 1.0, 1.5)):
+        watch.observe(report(step, loss))
+    watch.observe(report(6, 2.0))
+    with pytest.raises(TrainingError, match=r"step 7: the loss rose from 0.5 to 1.83 .* lower the learning"):
+        watch.observe(report(7, 2.0))
 
 
 def test_minibatches_are_a_function_of_seed_and_step() -> None:

@@ -1,0 +1,54 @@
+"""The watch over a run: it ends a hopeless one with a sentence that says why and what to change."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from fxpgrad.errors import TrainingError
+from fxpgrad.trainer.report import StepReport
+
+_FIXES = {
+    "equal losses": "raise epsilon: the probes do not change the loss",
+    "no weight moved": "raise the learning rate, or round stochastically",
+}
+
+
+class Watch:
+    """Sees every step's report and raises `TrainingError` when going on makes no sense.
+
+    Hopeless is: `patience` dead steps in a row; an update that clips more than half of all values; or
+    a loss whose mean over the last `patience` steps lies more than ln(classes), the loss of pure
+    guessing, above the first step's.
+    """
+
+    def __init__(self, patience: int, values: int, num_classes: int) -> None:
+        self._patience = patience
+        self._values = values
+        self._rise = math.log(max(num_classes, 2))
+        self._dead = 0
+        self._first: float | None = None
+        self._recent: deque[float] = deque(maxlen=patience)
+
+    def observe(self, report: StepReport) -> None:
+        """Take in the next step."""
+        self._dead = self._dead + 1 if report.dead else 0
+        if report.dead and self._dead >= self._patience:
+            raise TrainingError(
+                f"stopped at step {report.step}: {self._dead} dead steps in a row ({report.dead}); "
+                f"{_FIXES[report.dead]}"
+            )
+        if 2 * report.updates_saturated > self._values:
+            raise TrainingError(
+                f"stopped at step {report.step}: the update clipped {report.updates_saturated} of "
+                f"{self._values} values; lower the learning rate"
+            )
+        self._recent.append(report.mean_loss)
+        if self._first is None:
+            self._first = report.mean_loss
+        mean = sum(self._recent) / len(self._recent)
+        if len(self._recent) == self._patience and mean > self._first + self._rise:
+            raise TrainingError(
+                f"stopped at step {report.step}: the loss rose from {self._first:.3g} to {mean:.3g} "
+                f"(mean of {self._patience} steps); lower the learning rate"
+            )
