@@ -17,7 +17,8 @@ _FIXES = {
 class Watch:
     """Sees every step's report and raises `TrainingError` when going on makes no sense.
 
-    Hopeless is: `patience` dead steps in a row; an update that clips more than half of all values; or
+    Hopeless is: `patience` dead steps in a row (steps whose loss is zero do not count: they are done, not
+    stuck); an update that clips more than half of all values; or
     a loss whose mean over the last `patience` steps lies more than ln(classes), the loss of pure
     guessing, above the first step's.
     """
@@ -32,8 +33,8 @@ class Watch:
 
     def observe(self, report: StepReport) -> None:
         """Take in the next step."""
-        self._dead = self._dead + 1 if report.dead else 0
-        if report.dead and self._dead >= self._patience:
+        self._dead = self._dead + 1 if report.dead in _FIXES else 0
+        if report.dead is not None and self._dead >= self._patience:
             raise TrainingError(
                 f"stopped at step {report.step}: {self._dead} dead steps in a row ({report.dead}); "
                 f"{_FIXES[report.dead]}"

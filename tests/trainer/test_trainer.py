@@ -214,24 +214,24 @@ def test_dead_steps_are_reported_and_end_the_run() -> None:
 def test_equal_losses_are_reported_and_end_the_run() -> None:
     program = dense_program()
     x, y = dense_integers(program)
-    one_class = dataclasses.replace(
-        program,
-        tensors={
-            **program.tensors,
-            "accumulators": dataclasses.replace(program.tensors["accumulators"], shape=(1,)),
-        },
-        constants={
-            name: dataclasses.replace(
-                c, data=c.data[:1].copy(), scale=None if c.scale is None else c.scale[:1]
-            )
-            if name in program.calls[-1].constants.values()
-            else c
-            for name, c in program.constants.items()
-        },
-    )
-    trainer = Trainer(one_class, dataclasses.replace(FAST, patience=3), LinearCrossEntropy(), len(x))
+    nothing = np.full_like(x, program.tensors[program.inputs[0]].zero_point)  # real zeros: no weight matters
+    config = dataclasses.replace(FAST, patience=3, train_bias=False)
+    trainer = Trainer(program, config, LinearCrossEntropy(), len(x))
     with pytest.raises(TrainingError, match=r"3 dead steps in a row \(equal losses\); raise epsilon"):
-        trainer.fit(x, np.zeros_like(y), 10)
+        trainer.fit(nothing, y, 10)
+
+
+def test_a_run_whose_loss_is_zero_is_done_and_not_hopeless() -> None:
+    program = dense_program()
+    head = program.calls[-1].constants
+    one_class = program.with_constants(
+        {head["bias"]: np.array([2**30, -(2**30), -(2**30)], np.int32)}  # class 0 wins by far
+    )
+    x, y = dense_integers(program)
+    config = dataclasses.replace(FAST, scope="lp", patience=3)
+    trainer = Trainer(one_class, config, LinearCrossEntropy(), len(x))
+    report = trainer.fit(x, np.zeros_like(y), 6)
+    assert [step.dead for step in report.steps] == ["zero loss"] * 6
 
 
 def test_saturated_steps_are_reported_and_a_runaway_run_ends() -> None:
