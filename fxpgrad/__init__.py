@@ -1,5 +1,3 @@
 """fxpgrad: bit-exact integer inference, and training by fixed-point forward gradients."""
 
-from importlib.metadata import version
-
-__version__ = version("fxpgrad")
+__version__ = "0.1.0"

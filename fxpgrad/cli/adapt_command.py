@@ -11,6 +11,7 @@ from rich.progress import MofNCompleteColumn, TextColumn
 from rich.table import Table
 
 from fxpgrad.cli.terminal import (
+    FILE_NAME,
     byte_text,
     json_option,
     load_model,
@@ -46,9 +47,11 @@ def _default(field: str) -> str:
 
 
 @click.command("adapt")
-@click.argument("model")
-@click.option("--data", required=True, help=".npz file with x (batch first) and y (integer labels).")
-@click.option("-o", "--output", required=True, help=".fxp file to write.")
+@click.argument("model", type=FILE_NAME)
+@click.option(
+    "--data", type=FILE_NAME, required=True, help=".npz file with x (batch first) and y (integer labels)."
+)
+@click.option("-o", "--output", type=FILE_NAME, required=True, help=".fxp file to write.")
 @click.option("--real", is_flag=True, help="x holds real numbers.")
 @click.option(
     "--method",

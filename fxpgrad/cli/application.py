@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import IO, Any
 
 import click
@@ -11,6 +12,7 @@ from fxpgrad.cli.demo_command import demo_command
 from fxpgrad.cli.evaluate_command import evaluate_command
 from fxpgrad.cli.inspect_command import inspect_command
 from fxpgrad.cli.run_command import run_command
+from fxpgrad.cli.terminal import allow_any_text, output_has_failed
 from fxpgrad.errors import FxpgradError
 from fxpgrad_kernels.errors import KernelError
 
@@ -37,6 +39,29 @@ class Interrupted(BadInput):
 class Application(click.Group):
     """A group of commands in which every foreseen failure becomes one line and an exit code."""
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line and exit, also where standard output cannot take the result."""
+        allow_any_text()
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            if not output_has_failed():
+                raise
+            with suppress(OSError):
+                BadInput(f"cannot write to standard output: {error.strerror or error}").show()
+            raise SystemExit(BadInput.exit_code) from error
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parse the options that come before the command."""
+        if not args:  # shows the help, which is longer than a line
+            return super().make_context(info_name, args, parent, **extra)
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise _bad_usage(error) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command."""
         try:
@@ -48,8 +73,12 @@ class Application(click.Group):
         except KeyboardInterrupt as error:
             raise Interrupted("interrupted") from error
         except click.UsageError as error:
-            where = error.ctx.command_path if error.ctx else "fxpgrad"
-            raise BadInput(f"{error.format_message()} Try '{where} --help'.") from error
+            raise _bad_usage(error) from error
+
+
+def _bad_usage(error: click.UsageError) -> BadInput:
+    where = error.ctx.command_path if error.ctx else "fxpgrad"
+    return BadInput(f"{error.format_message()} Try '{where} --help'.")
 
 
 @click.group(

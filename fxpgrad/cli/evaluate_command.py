@@ -5,14 +5,16 @@ from __future__ import annotations
 import click
 from rich.table import Table
 
-from fxpgrad.cli.terminal import json_option, load_model, percent, print_json, print_rich
+from fxpgrad.cli.terminal import FILE_NAME, json_option, load_model, percent, print_json, print_rich
 from fxpgrad.experiments.evaluate import Evaluation, class_count, evaluate, wilson_interval
 from fxpgrad.tasks.npz_data import load_labelled
 
 
 @click.command("evaluate")
-@click.argument("model")
-@click.option("--data", required=True, help=".npz file with x (batch first) and y (integer labels).")
+@click.argument("model", type=FILE_NAME)
+@click.option(
+    "--data", type=FILE_NAME, required=True, help=".npz file with x (batch first) and y (integer labels)."
+)
 @click.option("--real", is_flag=True, help="x holds real numbers.")
 @json_option
 def evaluate_command(model: str, data: str, real: bool, as_json: bool) -> None:

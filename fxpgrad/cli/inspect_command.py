@@ -10,12 +10,14 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from fxpgrad.cli.terminal import byte_text, json_option, print_json, print_rich
-from fxpgrad.errors import StoreError
+from fxpgrad.cli.terminal import FILE_NAME, byte_text, json_option, print_json, print_rich
+from fxpgrad.errors import InputError, StoreError
 from fxpgrad.program.plan import Plan, plan
 from fxpgrad.program.program import Call, Program, TensorInfo
 from fxpgrad.program.prove import prove_call
 from fxpgrad.program.store import from_bytes
+
+_LARGEST_BATCH = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def call_row(program: Program, call: Call) -> CallRow:
 
 
 @click.command("inspect")
-@click.argument("model")
+@click.argument("model", type=FILE_NAME)
 @click.option("--batch", default=1, show_default=True, help="Samples that the arena is planned for.")
 @json_option
 def inspect_command(model: str, batch: int, as_json: bool) -> None:
@@ -62,6 +64,8 @@ def inspect_command(model: str, batch: int, as_json: bool) -> None:
 
     MODEL is an .fxp file. Bits: the accumulator width that is proved to suffice, and the one used.
     """
+    if batch > _LARGEST_BATCH:
+        raise InputError(f"batch must be at most {_LARGEST_BATCH}; got {batch}")
     try:
         content = Path(model).read_bytes()
     except OSError as error:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.cli.arrays import npy_bytes, npz_bytes
-from fxpgrad.cli.terminal import json_option, load_model, print_json, print_rich, require_writable
+from fxpgrad.cli.terminal import FILE_NAME, json_option, load_model, print_json, print_rich, require_writable
 from fxpgrad.errors import InputError
 from fxpgrad.files import write_atomically
 from fxpgrad.program.execute import Executor, check_input, run_program
@@ -20,13 +20,22 @@ from fxpgrad.tasks.npz_data import load_array
 
 
 @click.command("run")
-@click.argument("model")
+@click.argument("model", type=FILE_NAME)
 @click.option(
-    "--input", "input_path", required=True, help=".npy file, batch first, in the model's integer type."
+    "--input",
+    "input_path",
+    type=FILE_NAME,
+    required=True,
+    help=".npy file, batch first, in the model's integer type.",
 )
-@click.option("--output", "output_path", required=True, help=".npy file to write.")
+@click.option("--output", "output_path", type=FILE_NAME, required=True, help=".npy file to write.")
 @click.option("--real", is_flag=True, help="The input holds real numbers, and so shall the output.")
-@click.option("--dump", "dump_path", help=".npz file to write with every layer's integers by tensor name.")
+@click.option(
+    "--dump",
+    "dump_path",
+    type=FILE_NAME,
+    help=".npz file to write with every layer's integers by tensor name.",
+)
 @click.option("--batch", default=32, show_default=True, help="Samples per inference; the result is the same.")
 @json_option
 def run_command(
@@ -45,11 +54,9 @@ def run_command(
     program = load_model(model)
     if batch < 1:
         raise InputError(f"batch must be at least 1; got {batch}")
-    if dump_path == output_path:
+    target = require_writable(output_path)
+    if dump_path is not None and require_writable(dump_path) == target:
         raise InputError("--output and --dump must name two different files")
-    for path in (output_path, dump_path):
-        if path is not None:
-            require_writable(path)
     info = program.tensors[program.inputs[0]]
     x = load_array(input_path)
     x = quantize_input(info, x) if real else x

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import stat
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,19 @@ from fxpgrad.program.store import load
 _PLAIN_WIDTH = 120  # of tables that go to a file or a pipe
 
 
+class FileName(click.types.StringParamType):
+    """A path in an argument or option; the empty string is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the path as it was given."""
+        if not value:
+            self.fail("the file name is empty.", param, ctx)
+        return str(value)
+
+
+FILE_NAME = FileName()
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --json to a command (parameter `as_json`)."""
     option = click.option(
@@ -28,6 +45,26 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Print the result as JSON, and nothing else, to standard output.",
     )
     return option(command)
+
+
+def allow_any_text() -> None:
+    """Let standard output replace what its encoding lacks, such as the multiplication sign in ASCII."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def output_has_failed() -> bool:
+    """Tell whether standard output takes no more text (a full disk); if so, close it."""
+    if sys.stdout is None:  # closed by the caller, which is as good as /dev/null
+        return False
+    try:
+        sys.stdout.write("\n")  # without a buffer there is nothing left to flush
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # else the interpreter would try once more at its end
+        return True
+    return False
 
 
 def print_json(payload: Mapping[str, Any]) -> None:
@@ -74,15 +111,36 @@ def load_model(path: str) -> Program:
     return program
 
 
-def require_writable(path: str) -> None:
-    """Raise `StoreError` if a file can obviously not be written, before hours of work are lost on it."""
-    target = Path(path)
-    if target.is_dir():
-        raise StoreError(f"cannot write {target}: it is a directory")
+def require_writable(path: str) -> Path:
+    """Return the file that a path names, after symbolic links.
+
+    Raises
+    ------
+    StoreError
+        It can obviously not be written: better now than after hours of work.
+    """
+    try:
+        target = Path(path).resolve()
+        kind = _file_type(target)
+    except (OSError, RuntimeError) as error:  # RuntimeError: symbolic links in a circle
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise StoreError(f"cannot write {path}: {reason or error}") from error
+    if kind == stat.S_IFDIR:
+        raise StoreError(f"cannot write {path}: it is a directory")
+    if kind not in {None, stat.S_IFREG}:
+        raise StoreError(f"cannot write {path}: it exists and is not a regular file")
     if not target.parent.is_dir():
-        raise StoreError(f"cannot write {target}: there is no directory {target.parent}")
+        raise StoreError(f"cannot write {path}: there is no directory {target.parent}")
     if not os.access(target.parent, os.W_OK):
-        raise StoreError(f"cannot write {target}: no permission to write in {target.parent}")
+        raise StoreError(f"cannot write {path}: no permission to write in {target.parent}")
+    return target
+
+
+def _file_type(target: Path) -> int | None:
+    try:
+        return stat.S_IFMT(target.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def byte_text(count: int) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fxpgrad.errors import InputError
 from fxpgrad.program.plan import Plan, plan, workspace_elements
 from fxpgrad.program.program import Call, Program, TensorInfo
+from fxpgrad.program.validate import check_program
 from fxpgrad_kernels.spec import Argument
 
 Overrides = Mapping[str, Any]
@@ -42,10 +43,12 @@ class BoundCall:
 class Executor:
     """Runs a Program for one batch size in one preallocated arena.
 
-    Not safe for use by two threads at once: give each thread its own.
+    The Program is checked first (`check_program`): constants that outgrew their accumulators, say, are
+    refused here. Not safe for use by two threads at once: give each thread its own.
     """
 
     def __init__(self, program: Program, batch: int = 1) -> None:
+        check_program(program)
         self.program = program
         self.batch = batch
         self.plan: Plan = plan(program, batch)

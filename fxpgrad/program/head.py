@@ -48,11 +48,11 @@ def with_accumulator_output(program: Program) -> Program:
     constants = {name: last.constants[name] for name in ("weights", "bias")}
     parameters = {name: last.parameters[name] for name in ("input_zero_point", "accumulator_bits")}
     width = 8 * weights.data.dtype.itemsize
-    call = Call(
-        last.name, f"fully_connected_accumulate_a8w{width}", last.inputs, constants, ACCUMULATORS, parameters
-    )
+    output = _fresh_name(program, ACCUMULATORS)
+    kernel = f"fully_connected_accumulate_a8w{width}"
+    call = Call(last.name, kernel, last.inputs, constants, output, parameters)
     tensors = {name: info for name, info in program.tensors.items() if name != last.output}
-    tensors[ACCUMULATORS] = TensorInfo(ACCUMULATORS, program.tensors[last.output].shape, "int32")
+    tensors[output] = TensorInfo(output, program.tensors[last.output].shape, "int32")
     others = {name for other in program.calls[:-1] for name in other.constants.values()}
     unused = set(last.constants.values()) - set(constants.values()) - others
     return dataclasses.replace(
@@ -60,8 +60,16 @@ def with_accumulator_output(program: Program) -> Program:
         tensors=tensors,
         constants={name: value for name, value in program.constants.items() if name not in unused},
         calls=(*program.calls[:-1], call),
-        outputs=(ACCUMULATORS, *program.outputs[1:]),
+        outputs=(output, *program.outputs[1:]),
     )
+
+
+def _fresh_name(program: Program, wanted: str) -> str:
+    """Return `wanted`, with a number behind it if a tensor, call or constant is called so already."""
+    taken = {*program.tensors, *program.constants, *(call.name for call in program.calls)}
+    prefixes = {name.split("/")[0] for name in taken} | taken
+    candidates = (wanted, *(f"{wanted}_{number}" for number in range(2, len(prefixes) + 3)))
+    return next(name for name in candidates if name not in prefixes)
 
 
 def attach_linear_head(
@@ -85,7 +93,7 @@ def attach_linear_head(
     headroom : float >= 1
         How far the weights' range reaches beyond the largest one, so that training does not clip it.
     name : str
-        Name of the new call.
+        Name of the new call; a number is added if it is taken.
 
     Raises
     ------
@@ -104,6 +112,8 @@ def attach_linear_head(
         raise InputError(f"a head of {len(weights)} classes needs as many biases, and finite numbers")
     if weight_bits not in _LIMITS:
         raise InputError(f"weight_bits must be 8 or 16; got {weight_bits}")
+    name = _fresh_name(program, name)
+    output = _fresh_name(program, ACCUMULATORS)
     limit = _LIMITS[weight_bits]
     scale = max(float(np.abs(weights).max(initial=0.0)) / limit, float(np.finfo(np.float32).tiny))
     scale = max(scale, float(np.abs(bias).max(initial=0.0)) / (source.scale * 2**30))
@@ -120,12 +130,12 @@ def attach_linear_head(
         f"fully_connected_accumulate_a8w{weight_bits}",
         (source.name,),
         {"weights": f"{name}/weights", "bias": f"{name}/bias"},
-        ACCUMULATORS,
+        output,
         {"input_zero_point": source.zero_point, "accumulator_bits": 32},
     )
-    tensors = {**program.tensors, ACCUMULATORS: TensorInfo(ACCUMULATORS, (len(weights),), "int32")}
+    tensors = {**program.tensors, output: TensorInfo(output, (len(weights),), "int32")}
     attached = dataclasses.replace(
-        program, tensors=tensors, constants=constants, calls=(*program.calls, call), outputs=(ACCUMULATORS,)
+        program, tensors=tensors, constants=constants, calls=(*program.calls, call), outputs=(output,)
     )
     proof = prove_call(attached, call)
     if proof is None or not proof.fits_int32:

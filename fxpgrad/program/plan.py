@@ -98,8 +98,8 @@ def plan(program: Program, batch: int = 1) -> Plan:
     Two greedy orders are tried (largest block first; longest-lived first, then largest) and the
     smaller arena wins; the result is deterministic.
     """
-    if batch < 1:
-        raise InputError(f"batch must be at least 1; got {batch}")
+    if not isinstance(batch, int) or batch < 1:
+        raise InputError(f"batch must be an integer of at least 1; got {batch!r}")
     requests = _requests(program, batch)
     orders = (
         sorted(requests, key=lambda r: (-r[3], r[1], r[0])),

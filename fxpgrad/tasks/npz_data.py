@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
+import tokenize
+import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +22,26 @@ from fxpgrad.program.execute import check_input
 from fxpgrad.program.program import Program
 from fxpgrad.program.real_values import quantize_input
 
-# What NumPy and zipfile raise for damaged, encrypted, pickled or absurdly large content.
-_UNREADABLE = (OSError, EOFError, ValueError, BadZipFile, zlib.error, RuntimeError, MemoryError)
+# What NumPy, zipfile and the parser of array headers raise for damaged, encrypted, pickled or absurdly
+# large content.
+_UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BadZipFile,
+    EOFError,
+    LookupError,
+    lzma.LZMAError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    struct.error,
+    SyntaxError,
+    tokenize.TokenError,
+    TypeError,
+    ValueError,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +90,8 @@ def load_labelled(
 def load_array(path: str | Path) -> NDArray[Any]:
     """Load one array from an .npy file (never unpickling); raise `StoreError` if that fails."""
     try:
-        with Path(path).open("rb") as stream:
+        with Path(path).open("rb") as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that old versions wrote, or that are damaged
             loaded = np.load(stream, allow_pickle=False)
             if isinstance(loaded, NpzFile):
                 raise StoreError(f"{path} must be an .npy file with one array; it is an .npz archive")
@@ -80,7 +103,8 @@ def load_array(path: str | Path) -> NDArray[Any]:
 
 def _load_npz(path: str | Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     try:
-        with Path(path).open("rb") as stream:
+        with Path(path).open("rb") as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, NpzFile):
                 raise StoreError(f"{path} must be an .npz archive with arrays x and y; it is an .npy file")
@@ -106,7 +130,8 @@ def _store_error(path: str | Path, kind: str, error: BaseException) -> StoreErro
             f"{path} is not {kind[1:]} data, or holds pickled objects, which are never loaded; "
             "save plain numeric arrays"
         )
-    return StoreError(f"{path} is not a readable {kind} file: {error}")
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return StoreError(f"{path} is not a readable {kind} file: {reason}")
 
 
 def _checked_labels(y: NDArray[Any], samples: int, classes: int | None) -> NDArray[np.int32]:

@@ -59,6 +59,10 @@ class PrototypeCrossEntropy:
     """
 
     def __init__(self, num_classes: int, distance_scale: float, *, leave_one_out: bool = True) -> None:
+        if num_classes < 1 or not distance_scale > 0:
+            raise InputError(
+                f"num_classes and distance_scale must be positive; got {num_classes}, {distance_scale}"
+            )
         self.num_classes = num_classes
         self._distance_scale = distance_scale
         self._leave_one_out = int(leave_one_out)

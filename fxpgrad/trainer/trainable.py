@@ -37,7 +37,8 @@ class Trainable:
     epsilon : int32 [channels]
         The probe in steps of each channel.
     multiplier, shift : int32 [channels]
-        The update: learning rate * unit / (step * m) = multiplier * 2**(shift - 31).
+        The update: learning rate * unit / (step * m) = multiplier * 2**(shift - 31). Where the channel is
+        not the first axis (depthwise filters) these three hold one entry per weight instead.
     """
 
     name: str
@@ -123,6 +124,14 @@ def make_trainables(program: Program, config: TrainerConfig) -> tuple[Trainable,
         raise TrainingError(f"program {program.name} has no layer with weights: nothing can be trained")
     if config.scope == "lp":
         calls = calls[-1:]
+    names = [call.constants[role] for call in program.calls for role in call.constants]
+    for call in calls:
+        for role in ("weights", "bias"):
+            if names.count(call.constants[role]) > 1:
+                raise TrainingError(
+                    f"constant {call.constants[role]} is read by two calls; shared weights cannot be "
+                    "trained: give each layer its own"
+                )
     trainables = []
     for call in calls:
         for role in ("weights", "bias") if config.train_bias else ("weights",):

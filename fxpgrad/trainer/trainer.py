@@ -84,7 +84,11 @@ class Trainer:
 
     @property
     def scratch_bytes(self) -> int:
-        """All memory that training needs beside constants and data: the arena and one layer."""
+        """Bytes of the arena and of one perturbed layer.
+
+        Not in it: the trained values themselves, their per-channel probe and update integers, a few
+        hundred bytes of random block per direction, and one loss per sample.
+        """
         return self._executor.plan.peak_bytes + self.layer_scratch_bytes
 
     @property
@@ -161,6 +165,7 @@ class Trainer:
 
     def step(self, features: NDArray[Any], labels: NDArray[np.int32]) -> StepReport:
         """Take one step on one batch of features (see `features`) and labels int32 [batch]."""
+        self._check_labels(labels, self.batch)
         plus, minus, saturated = [], [], 0
         for direction in range(self.config.num_directions):
             loss_plus, clipped_plus = self._probe(features, labels, direction, 1)
@@ -178,8 +183,10 @@ class Trainer:
     def apply(self, signs: tuple[int, ...]) -> tuple[int, int]:
         """Take the step that the signs mean, without any inference; return (moved, clipped) values.
 
-        This is also how a recorded run is replayed.
+        signs: one of -1, 0, 1 for each direction. This is also how a recorded run is replayed.
         """
+        if len(signs) != self.config.num_directions or not set(signs) <= {-1, 0, 1}:
+            raise InputError(f"signs must be {self.config.num_directions} of -1, 0, 1; got {signs}")
         self._signs[:] = signs
         moved = saturated = 0
         if any(signs):
@@ -219,16 +226,11 @@ class Trainer:
             The run is hopeless: see `Watch`.
         """
         check_input(self.program.tensors[self.program.inputs[0]], x)
-        if y.dtype != np.int32 or y.shape != (len(x),):
-            raise InputError(f"labels must be int32 [{len(x)}]; got {y.dtype} {list(y.shape)}")
-        if int(y.min()) < 0 or int(y.max()) >= self._objective.num_classes:
-            raise InputError(
-                f"labels must lie in 0..{self._objective.num_classes - 1}; got {int(y.min())}..{int(y.max())}"
-            )
+        self._check_labels(y, len(x))
         if len(x) < self.batch:
             raise InputError(f"{len(x)} samples cannot fill a batch of {self.batch}; use a smaller batch")
-        if steps < 1:
-            raise InputError(f"steps must be at least 1; got {steps}")
+        if not isinstance(steps, int) or steps < 1:
+            raise InputError(f"steps must be an integer of at least 1; got {steps!r}")
         features = self.features(x)
         reports: list[StepReport] = []
         values = sum(item.values.size for item in self.trainables)
@@ -241,6 +243,14 @@ class Trainer:
                 on_step(report)
             watch.observe(report)
         return TrainingReport(tuple(reports), 2 * self.config.num_directions * len(reports))
+
+    def _check_labels(self, labels: NDArray[np.int32], samples: int) -> None:
+        classes = self._objective.num_classes
+        if not isinstance(labels, np.ndarray) or labels.dtype != np.int32 or labels.shape != (samples,):
+            got = f"{labels.dtype} {list(labels.shape)}" if isinstance(labels, np.ndarray) else type(labels)
+            raise InputError(f"labels must be int32 [{samples}]; got {got}")
+        if int(labels.min()) < 0 or int(labels.max()) >= classes:
+            raise InputError(f"labels must lie in 0..{classes - 1}; got {labels.min()}..{labels.max()}")
 
     def _rows(self, samples: int) -> Any:
         if samples == self.batch:

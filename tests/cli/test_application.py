@@ -31,10 +31,21 @@ def test_version_is_printed():
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [(["frob"], "frob"), (["run", "x.fxp"], "--input"), (["demo", "--tasks", "many"], "many")],
+    [
+        (["--bad"], "--bad"),
+        (["frob"], "frob"),
+        (["run", "x.fxp"], "--input"),
+        (["demo", "--tasks", "many"], "many"),
+    ],
 )
 def test_wrong_usage_is_one_line(arguments, word):
     assert_refused(call(*arguments), word, "--help")
+
+
+def test_no_command_shows_the_help():
+    result = call()
+    assert "Commands:" in result.output
+    assert "inspect" in result.output
 
 
 @pytest.mark.parametrize("package", ["click", "rich"])

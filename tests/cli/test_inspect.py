@@ -41,4 +41,10 @@ def test_table_names_every_call_and_the_totals(classifier):
 
 
 def test_batch_below_one_is_refused(classifier):
-    assert_refused(call("inspect", classifier.path, "--batch", 0), "batch must be at least 1")
+    assert_refused(call("inspect", classifier.path, "--batch", 0), "batch must be", "at least 1")
+
+
+def test_absurd_batch_is_refused(classifier):
+    assert call("inspect", classifier.path, "--batch", 2**20).exit_code == 0
+    assert_refused(call("inspect", classifier.path, "--batch", 2**20 + 1), "at most 1048576")
+    assert_refused(call("inspect", classifier.path, "--batch", 10**30), "at most 1048576")

@@ -186,3 +186,23 @@ def test_executor_of_the_tail_runs_on_the_cached_front() -> None:
     cached = run_program(first, x)
     tail = Executor(second, 4)
     np.testing.assert_array_equal(tail.run(cached), run_program(with_accumulator_output(program), x))
+
+
+def test_a_layer_that_is_called_like_the_new_tensor_keeps_its_numbers() -> None:
+    rng = np.random.default_rng(3)
+    programs = []
+    for inner in ("accumulators", "hidden"):
+        builder = GraphBuilder("net")
+        x = builder.input("x", (6,))
+        rng = np.random.default_rng(3)
+        h = builder.fully_connected(
+            x, rng.normal(0, 1, (5, 6)).astype(np.float32), np.zeros(5, np.float32), name=inner
+        )
+        out = builder.fully_connected(h, rng.normal(0, 1, (3, 5)).astype(np.float32), np.zeros(3, np.float32))
+        data = np.random.default_rng(4).normal(0, 1, (20, 6)).astype(np.float32)
+        programs.append(with_accumulator_output(lower(quantize(builder.build([out]), data))))
+    values = np.random.default_rng(5).integers(-128, 128, (4, 6)).astype(np.int8)
+    np.testing.assert_array_equal(run_program(programs[0], values), run_program(programs[1], values))
+    body, _ = split_before(programs[0], 1)
+    assert body is not None
+    check_program(attach_linear_head(body, np.ones((2, 5)), np.zeros(2)))

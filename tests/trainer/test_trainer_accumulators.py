@@ -1,0 +1,172 @@
+"""Training keeps every accumulator proved, and treats depthwise channels as what they are."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from fxpgrad.errors import InputError, LoweringError, TrainingError
+from fxpgrad.graph.builder import GraphBuilder
+from fxpgrad.program.execute import Executor, run_program, run_reference
+from fxpgrad.program.head import with_accumulator_output
+from fxpgrad.program.lower import lower
+from fxpgrad.program.program import Program
+from fxpgrad.program.prove import prove
+from fxpgrad.quantize import quantize_graph
+from fxpgrad.trainer.config import TrainerConfig
+from fxpgrad.trainer.objective import LinearCrossEntropy
+from fxpgrad.trainer.trainer import Trainer
+from fxpgrad_kernels.loss.cross_entropy_ref import cross_entropy_linear_ref
+from tests.trainer.small_programs import dense_integers, dense_program, image_program
+
+WIDE = 700  # inputs per output: beyond 511, full 16-bit weights can leave int32
+
+
+def wide_program(hidden: int = 2) -> tuple[Program, np.ndarray, np.ndarray]:
+    """A dense network whose first layer is less than one step of each weight below the int32 bound."""
+    builder = GraphBuilder("wide")
+    x = builder.input("x", (WIDE,))
+    rng = np.random.default_rng(0)
+    weights = np.where(rng.random((hidden, WIDE)) < 0.5, -1.0, 1.0).astype(np.float32)
+    h = builder.fully_connected(x, weights, np.zeros(hidden, np.float32))
+    out = builder.fully_connected(
+        h, rng.normal(0, 1, (3, hidden)).astype(np.float32), np.zeros(3, np.float32)
+    )
+    # The output range is small, so that the multiplier is large and a saturated sum stays exact.
+    ranges = {x: (-1.0, 1.0), h: (-0.05, 0.05), out: (-1.0, 1.0)}
+    program = with_accumulator_output(lower(quantize_graph(builder.build([out]), ranges, 16)))
+    name = program.calls[0].constants["weights"]
+    bias = program.calls[0].constants["bias"]
+    largest = (2**31 - 1) // (128 * WIDE)
+    full = (np.sign(program.constants[name].data) * largest).astype(np.int16)
+    zero_bias = np.zeros_like(program.constants[bias].data)
+    program = program.with_constants({name: full, bias: zero_bias})
+    # Balance the signs, so that the zero point adds nothing and every bound is 128 * sum |w|.
+    balanced = np.where(np.arange(WIDE) % 2 == 0, largest, -largest).astype(np.int16)
+    program = program.with_constants({name: np.tile(balanced, (hidden, 1))})
+    data = rng.integers(-128, 128, (6, WIDE)).astype(np.int8)
+    data[0] = np.where(balanced > 0, 127, -128)
+    return program, data, (np.arange(6) % 3).astype(np.int32)
+
+
+def test_a_probe_beyond_int32_is_summed_in_64_bits() -> None:
+    program, x, y = wide_program()
+    proofs = prove(program)
+    assert proofs[0].fits_int32
+    assert program.calls[0].parameters["accumulator_bits"] == 32
+    assert 2**31 - proofs[0].bound < 128 * WIDE
+    config = TrainerConfig(epsilon=1e-1, learning_rate=1e-3, seed=1, train_bias=False, num_directions=2)
+    trainer = Trainer(program, config, LinearCrossEntropy(), len(x))
+    seen: list[int] = []
+    choose = trainer._choose_accumulator
+
+    def spy(bound, overrides):  # type: ignore[no-untyped-def]
+        choose(bound, overrides)
+        seen.append(overrides["accumulator_bits"])
+
+    trainer._choose_accumulator = spy  # type: ignore[method-assign]
+    report = trainer.step(x, y)
+    assert 64 in seen
+    objective = trainer._objective
+    expected = []
+    for direction in range(2):
+        for sign in (1, -1):
+            fresh = Trainer(program, config, LinearCrossEntropy(), len(x))
+            changed = {}
+            for item in fresh.trainables:
+                overrides, _ = fresh._perturbed([item], direction, sign)
+                changed[item.name] = overrides[item.role].copy()
+            wide = dataclasses.replace(
+                program.with_constants(changed),
+                calls=tuple(
+                    dataclasses.replace(call, parameters={**call.parameters, "accumulator_bits": 64})
+                    for call in program.calls
+                ),
+            )
+            out = run_reference(wide, x)[program.outputs[0]]
+            loss = cross_entropy_linear_ref(out, objective._multiplier, objective._shift, y)
+            expected.append(int(loss.sum()))
+    assert [*report.losses_plus] == expected[0::2]
+    assert [*report.losses_minus] == expected[1::2]
+
+
+def test_adapted_weights_beyond_int32_are_summed_in_64_bits() -> None:
+    program, x, _ = wide_program()
+    config = TrainerConfig(epsilon=1e-1, learning_rate=1e-1, seed=1, train_bias=False)
+    grown = []
+    for sign in (1, -1):  # opposite steps: one of them makes the sums of |w| larger
+        trainer = Trainer(program, config, LinearCrossEntropy(), len(x))
+        trainer.apply((sign,) * 3)
+        grown.append(trainer.adapted())
+    adapted = next(candidate for candidate in grown if not prove(candidate)[0].fits_int32)
+    assert adapted.calls[0].parameters["accumulator_bits"] == 64
+    np.testing.assert_array_equal(run_program(adapted, x), run_reference(adapted, x)[adapted.outputs[0]])
+
+
+def test_constants_that_outgrow_their_accumulators_cannot_run() -> None:
+    program, x, _ = wide_program()
+    name = program.calls[0].constants["weights"]
+    grown = program.with_constants({name: np.full_like(program.constants[name].data, 32767)})
+    with pytest.raises(LoweringError, match="beyond the int32 it is given"):
+        Executor(grown, len(x))
+
+
+def test_depthwise_channels_get_their_own_probe_and_update() -> None:
+    program, x, _ = image_program()
+    config = TrainerConfig(epsilon=1e-2, learning_rate=2e-2, seed=3)
+    trainer = Trainer(program, config, LinearCrossEntropy(), len(x))
+    call = next(call for call in program.calls if call.kernel.startswith("depthwise"))
+    constant = program.constants[call.constants["weights"]]
+    item = next(item for item in trainer.trainables if item.name == constant.name)
+    assert constant.scale is not None
+    assert len(set(constant.scale)) > 1, "the channels must differ for this test to see anything"
+    shape = constant.data.shape
+    steps = np.broadcast_to(np.rint(config.epsilon / constant.scale), shape)
+    np.testing.assert_array_equal(item.epsilon.reshape(shape), steps)
+    real = item.multiplier.astype(np.float64) * np.exp2(item.shift - 31.0)
+    wanted = np.broadcast_to(config.learning_rate / 32 / (3 * constant.scale), shape)
+    np.testing.assert_allclose(real.reshape(shape), wanted, rtol=1e-8)
+
+
+def test_the_bound_of_a_perturbed_depthwise_layer_is_taken_by_channel() -> None:
+    program, x, _ = image_program()
+    trainer = Trainer(program, TrainerConfig(epsilon=1e-2), LinearCrossEntropy(), len(x))
+    bound = next(b for b in trainer._executor.calls if b.call.kernel.startswith("depthwise"))
+    weights = program.constants[bound.call.constants["weights"]].data
+    # One channel at full scale: 9 taps stay far below int32; rows of 9 mixed channels would hide it.
+    grown = weights.copy()
+    grown[..., 0] = 32767
+    bias = program.constants[bound.call.constants["bias"]].data.copy()
+    limit = 128 * 9 * 32767 + abs(bound.call.parameters["input_zero_point"]) * 9 * 32767
+    bias[:] = 0
+    bias[0] = 2**31 - 1 - limit if bound.call.parameters["input_zero_point"] <= 0 else -(2**31 - 1 - limit)
+    overrides = {"weights": grown, "bias": bias}
+    trainer._choose_accumulator(bound, overrides)
+    assert overrides["accumulator_bits"] == 32
+    bias[0] += 1 if bias[0] >= 0 else -1
+    trainer._choose_accumulator(bound, overrides)
+    assert overrides["accumulator_bits"] == 64
+
+
+def test_bad_labels_and_signs_never_reach_a_kernel() -> None:
+    program = dense_program()
+    x, y = dense_integers(program)
+    trainer = Trainer(program, TrainerConfig(epsilon=1e-2), LinearCrossEntropy(), len(x))
+    for labels in (y + 10**6, y - 5, y[:10], y.astype(np.float32), y.tolist()):
+        with pytest.raises(InputError, match="labels must"):
+            trainer.step(x, labels)
+    for signs in ((1,), (5, 9, -7), (1, 1, 1, 1)):
+        with pytest.raises(InputError, match="signs must be 3 of"):
+            trainer.apply(signs)
+    assert trainer.steps_taken == 0
+
+
+def test_shared_weights_are_refused() -> None:
+    program = dense_program()
+    shared = program.calls[0].constants["bias"]
+    second = dataclasses.replace(program.calls[1], constants={**program.calls[1].constants, "bias": shared})
+    twice = dataclasses.replace(program, calls=(program.calls[0], second))
+    with pytest.raises(TrainingError, match="read by two calls"):
+        Trainer(twice, TrainerConfig(epsilon=1e-2), LinearCrossEntropy(), 4)
