@@ -11,6 +11,10 @@ class InputError(FxpgradError, ValueError):
     """Data that does not fit: dtype, shape, NaN, empty, label out of range."""
 
 
+class ModelFileError(FxpgradError, ValueError):
+    """A model file that cannot be imported: corrupt, or with something that is not supported."""
+
+
 class GraphError(FxpgradError, ValueError):
     """A Graph that is not well formed."""
 

@@ -18,6 +18,7 @@ from fxpgrad.cli.terminal import (
     percent,
     print_json,
     print_rich,
+    profile_option,
     progress_bar,
     require_writable,
     warn,
@@ -95,6 +96,7 @@ def _default(field: str) -> str:
     show_default=True,
     help="Train the model's own last layer, or a prototype classifier put on its features.",
 )
+@profile_option
 @json_option
 def adapt_command(
     model: str,
@@ -105,14 +107,15 @@ def adapt_command(
     steps: int | None,
     batch: int | None,
     head: HeadChoice,
+    profile: str | None,
     as_json: bool,
     **chosen: Any,
 ) -> None:
     """Train a model on labelled data.
 
-    MODEL is an .fxp file. Nothing but integer inference is used.
+    MODEL is an .fxp, .tflite or .onnx file. Nothing but integer inference is used.
     """
-    program = load_model(model)
+    program = load_model(model, profile)
     require_writable(output)
     config = _config(method, chosen)
     classes = None

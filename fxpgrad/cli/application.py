@@ -8,7 +8,10 @@ from typing import IO, Any
 import click
 
 from fxpgrad.cli.adapt_command import adapt_command
+from fxpgrad.cli.check_command import check_command
+from fxpgrad.cli.convert_command import convert_command
 from fxpgrad.cli.demo_command import demo_command
+from fxpgrad.cli.diff_command import diff_command
 from fxpgrad.cli.evaluate_command import evaluate_command
 from fxpgrad.cli.inspect_command import inspect_command
 from fxpgrad.cli.run_command import run_command
@@ -91,5 +94,14 @@ def application() -> None:
     """Train on hardware that can only infer: bit-exact integer inference and forward gradients."""
 
 
-for _command in (demo_command, inspect_command, run_command, adapt_command, evaluate_command):
+for _command in (
+    demo_command,
+    inspect_command,
+    run_command,
+    diff_command,
+    check_command,
+    convert_command,
+    adapt_command,
+    evaluate_command,
+):
     application.add_command(_command)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import click
 from rich.table import Table
 
-from fxpgrad.cli.terminal import FILE_NAME, json_option, load_model, percent, print_json, print_rich
+from fxpgrad.cli.terminal import (
+    FILE_NAME,
+    json_option,
+    load_model,
+    percent,
+    print_json,
+    print_rich,
+    profile_option,
+)
 from fxpgrad.experiments.evaluate import Evaluation, class_count, evaluate, wilson_interval
 from fxpgrad.tasks.npz_data import load_labelled
 
@@ -16,13 +24,14 @@ from fxpgrad.tasks.npz_data import load_labelled
     "--data", type=FILE_NAME, required=True, help=".npz file with x (batch first) and y (integer labels)."
 )
 @click.option("--real", is_flag=True, help="x holds real numbers.")
+@profile_option
 @json_option
-def evaluate_command(model: str, data: str, real: bool, as_json: bool) -> None:
+def evaluate_command(model: str, data: str, real: bool, profile: str | None, as_json: bool) -> None:
     """Measure accuracy on labelled data.
 
-    MODEL is an .fxp file whose first output holds one score per class.
+    MODEL is an .fxp, .tflite or .onnx file whose first output holds one score per class.
     """
-    program = load_model(model)
+    program = load_model(model, profile)
     labelled = load_labelled(data, program, real=real, classes=class_count(program))
     result = evaluate(program, labelled.x, labelled.y)
     if as_json:

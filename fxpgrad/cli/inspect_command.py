@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 from rich.table import Table
 
-from fxpgrad.cli.terminal import FILE_NAME, byte_text, json_option, print_json, print_rich
-from fxpgrad.errors import InputError, StoreError
+from fxpgrad.cli.terminal import FILE_NAME, byte_text, json_option, print_json, print_rich, profile_option
+from fxpgrad.errors import InputError
+from fxpgrad.importers.model_file import load_program, read_model
 from fxpgrad.program.plan import Plan, plan
 from fxpgrad.program.program import Call, Program, TensorInfo
 from fxpgrad.program.prove import prove_call
-from fxpgrad.program.store import from_bytes
 
 _LARGEST_BATCH = 2**20
 
@@ -58,24 +57,22 @@ def call_row(program: Program, call: Call) -> CallRow:
 @click.command("inspect")
 @click.argument("model", type=FILE_NAME)
 @click.option("--batch", default=1, show_default=True, help="Samples that the arena is planned for.")
+@profile_option
 @json_option
-def inspect_command(model: str, batch: int, as_json: bool) -> None:
+def inspect_command(model: str, batch: int, profile: str | None, as_json: bool) -> None:
     """Show what a model is made of and needs.
 
-    MODEL is an .fxp file. Bits: the accumulator width that is proved to suffice, and the one used.
+    MODEL is an .fxp, .tflite or .onnx file. Bits: the accumulator width that is proved to suffice, and
+    the one used.
     """
     if batch > _LARGEST_BATCH:
         raise InputError(f"batch must be at most {_LARGEST_BATCH}; got {batch}")
-    try:
-        content = Path(model).read_bytes()
-    except OSError as error:
-        raise StoreError(f"cannot read {model}: {error.strerror or error}") from error
-    program = from_bytes(content, model)
+    program = load_program(model, profile)
     rows = [call_row(program, call) for call in program.calls]
     memory = plan(program, batch)
     digests = {
         "weights_sha256": program.constants_sha256(),
-        "file_sha256": hashlib.sha256(content).hexdigest(),
+        "file_sha256": hashlib.sha256(read_model(model)).hexdigest(),
     }
     if as_json:
         totals = {
@@ -93,6 +90,7 @@ def inspect_command(model: str, batch: int, as_json: bool) -> None:
                 "outputs": [dataclasses.asdict(program.tensors[name]) for name in program.outputs],
                 "calls": [dataclasses.asdict(row) for row in rows],
                 "totals": totals,
+                "variables": dict(program.variables),
                 "metadata": dict(program.metadata),
                 **digests,
             }
@@ -149,5 +147,5 @@ def _summary(program: Program, memory: Plan, digests: dict[str, str]) -> Table:
 
 
 def _tensor_text(info: TensorInfo) -> str:
-    numbers = f"scale {info.scale:.6g}, zero point {info.zero_point}"
-    return f"{info.name}: {info.dtype} {_shape_text(info.shape)}, {numbers}"
+    numbers = f"scale {info.scale:.6g}, zero point {info.zero_point + 128 * info.unsigned}"
+    return f"{info.name}: {info.outer_dtype} {_shape_text(info.shape)}, {numbers}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,13 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.cli.arrays import npy_bytes, npz_bytes
-from fxpgrad.cli.terminal import FILE_NAME, json_option, load_model, print_json, print_rich, require_writable
+from fxpgrad.cli.terminal import (
+    FILE_NAME,
+    json_option,
+    print_json,
+    print_rich,
+    profile_option,
+    progress_bar,
+    require_writable,
+)
 from fxpgrad.errors import InputError
 from fxpgrad.files import write_atomically
-from fxpgrad.program.execute import Executor, check_input, run_program
+from fxpgrad.importers.model_file import load_program
+from fxpgrad.program.execute import check_feed, only_input, run_batches
 from fxpgrad.program.program import Program
 from fxpgrad.program.real_values import dequantize_output, quantize_input
-from fxpgrad.tasks.npz_data import load_array
+from fxpgrad.tasks.npz_data import load_array, load_arrays
+
+Arrays = dict[str, NDArray[Any]]
 
 
 @click.command("run")
@@ -26,9 +38,16 @@ from fxpgrad.tasks.npz_data import load_array
     "input_path",
     type=FILE_NAME,
     required=True,
-    help=".npy file, batch first, in the model's integer type.",
+    help=".npy file, batch first, in the model's integer type; .npz file by tensor name for several inputs.",
 )
-@click.option("--output", "output_path", type=FILE_NAME, required=True, help=".npy file to write.")
+@click.option(
+    "--output",
+    "output_path",
+    type=FILE_NAME,
+    required=True,
+    help=".npy file to write; .npz file by tensor name for several outputs.",
+)
+@profile_option
 @click.option("--real", is_flag=True, help="The input holds real numbers, and so shall the output.")
 @click.option(
     "--dump",
@@ -42,6 +61,7 @@ def run_command(
     model: str,
     input_path: str,
     output_path: str,
+    profile: str | None,
     real: bool,
     dump_path: str | None,
     batch: int,
@@ -49,55 +69,66 @@ def run_command(
 ) -> None:
     """Run a model on a file of samples.
 
-    MODEL is an .fxp file.
+    MODEL is an .fxp, .tflite or .onnx file. A model that keeps state (a streaming model) starts fresh and
+    runs its rows one after the other, in order.
     """
-    program = load_model(model)
+    program = load_program(model, profile)
     if batch < 1:
         raise InputError(f"batch must be at least 1; got {batch}")
     target = require_writable(output_path)
     if dump_path is not None and require_writable(dump_path) == target:
         raise InputError("--output and --dump must name two different files")
-    info = program.tensors[program.inputs[0]]
-    x = load_array(input_path)
-    x = quantize_input(info, x) if real else x
-    check_input(info, x)
+    archive = Path(output_path).suffix == ".npz"
+    if not archive and len(program.outputs) > 1:
+        raise InputError(
+            f"{model} has the outputs {', '.join(program.outputs)}; name an .npz file with --output"
+        )
+    feed = _load_feed(program, input_path)
+    if real:
+        feed = {name: quantize_input(program.tensors[name], x) for name, x in feed.items()}
+    samples = check_feed(program, feed)
     started = time.perf_counter()
-    layers: dict[str, NDArray[Any]] = {}
-    if dump_path is None:
-        y = run_program(program, x, batch)
-    else:
-        layers = all_layers(program, x, batch)
-        y = layers[program.outputs[0]]
+    tensors = _run(program, feed, samples, batch, every=dump_path is not None)
     seconds = time.perf_counter() - started
-    result = dequantize_output(program, y) if real else y
+    results = {name: tensors[name] for name in program.outputs}
+    if real:
+        results = {name: dequantize_output(program, y, name) for name, y in results.items()}
     if dump_path is not None:
-        write_atomically(dump_path, npz_bytes(layers))
-    write_atomically(output_path, npy_bytes(result))
+        write_atomically(dump_path, npz_bytes(tensors))
+    first = results[program.outputs[0]]
+    write_atomically(output_path, npz_bytes(results) if archive else npy_bytes(first))
     payload = {
         "model": program.name,
-        "samples": len(x),
-        "output": {"path": output_path, "dtype": result.dtype.name, "shape": list(result.shape)},
-        "dump": None if dump_path is None else {"path": dump_path, "tensors": list(layers)},
+        "profile": program.profile,
+        "samples": samples,
+        "output": {"path": output_path, "dtype": first.dtype.name, "shape": list(first.shape)},
+        "dump": None if dump_path is None else {"path": dump_path, "tensors": list(tensors)},
         "seconds": seconds,
     }
     if as_json:
         print_json(payload)
         return
-    lines = [f"{len(x)} samples in {seconds:.2f} s → {output_path}: {result.dtype} {result.shape}"]
+    shapes = ", ".join(f"{y.dtype} {y.shape}" for y in results.values())
+    lines = [f"{samples} samples under {program.profile} in {seconds:.2f} s → {output_path}: {shapes}"]
     if dump_path is not None:
-        lines.append(f"{len(layers)} tensors → {dump_path}")
+        lines.append(f"{len(tensors)} tensors → {dump_path}")
     print_rich(*lines)
 
 
-def all_layers(program: Program, x: NDArray[Any], batch: int) -> dict[str, NDArray[Any]]:
-    """Return every tensor by name, for all samples."""
+def _load_feed(program: Program, path: str) -> Arrays:
+    if Path(path).suffix != ".npz":
+        return {only_input(program): load_array(path)}
+    return load_arrays(path)
+
+
+def _run(program: Program, feed: Arrays, samples: int, batch: int, *, every: bool) -> Arrays:
+    """Return the outputs, or every tensor, for all rows; a tensor counts as after its last write."""
     parts: dict[str, list[NDArray[Any]]] = {}
-    executor = Executor(program, min(batch, len(x)))
-    for start in range(0, len(x), batch):
-        rows = x[start : start + batch]
-        if len(rows) != executor.batch:
-            executor = Executor(program, len(rows))
-        # A tensor that several calls write (a concatenation) counts as it is after the last of them.
-        for name, values in dict(executor.layers(rows)).items():
-            parts.setdefault(name, []).append(values)
+    with progress_bar() as bar:
+        task = bar.add_task(program.name, total=samples)
+        for executor, rows in run_batches(program, feed, batch):
+            made = dict(executor.layers(rows)) if every else executor.run_all(rows)
+            for name, values in made.items():
+                parts.setdefault(name, []).append(values)
+            bar.advance(task, executor.batch)
     return {name: np.concatenate(values) for name, values in parts.items()}

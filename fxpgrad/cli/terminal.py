@@ -17,8 +17,9 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from fxpgrad.errors import InputError, StoreError
+from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.program import Program
-from fxpgrad.program.store import load
+from fxpgrad_kernels.arithmetic.profiles import PROFILES
 
 _PLAIN_WIDTH = 120  # of tables that go to a file or a pipe
 
@@ -43,6 +44,18 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "as_json",
         is_flag=True,
         help="Print the result as JSON, and nothing else, to standard output.",
+    )
+    return option(command)
+
+
+def profile_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --profile to a command (parameter `profile`)."""
+    option = click.option(
+        "--profile",
+        type=click.Choice(tuple(PROFILES)),
+        default=None,
+        help="Rounding profile: which runtime's arithmetic a .tflite or .onnx model is lowered to. "
+        "[default: tflite_double for .tflite, onnx_float32 for .onnx; an .fxp file has its own]",
     )
     return option(command)
 
@@ -101,12 +114,12 @@ def progress_bar(*columns: ProgressColumn) -> Progress:
     )
 
 
-def load_model(path: str) -> Program:
-    """Load a Program that the command line can feed: one input."""
-    program = load(path)
+def load_model(path: str, profile: str | None = None) -> Program:
+    """Load a Program that a set of labelled samples can feed: one input."""
+    program = load_program(path, profile)
     if len(program.inputs) != 1:
         raise InputError(
-            f"{path} has {len(program.inputs)} inputs; the command line feeds exactly one: use the library"
+            f"{path} has {len(program.inputs)} inputs; this command feeds exactly one: use the library"
         )
     return program
 

@@ -37,7 +37,10 @@ def apply_node(torch: ModuleType, node: Node, inputs: list[Any], shape: tuple[in
         case "activation":
             y = x
         case "pad":
-            y = _pad(functional, x.permute(0, 3, 1, 2), node, 0.0).permute(0, 2, 3, 1)
+            before_and_after: Any = node.attributes["padding"]  # by axis; torch wants the last axis first
+            y = functional.pad(
+                x, [n for i in range(len(shape), 0, -1) for n in before_and_after[2 * i - 2 : 2 * i]]
+            )
         case "concat":
             y = torch.cat(inputs, dim=int(str(node.attributes["axis"])) + 1)
         case "reshape":

@@ -1,80 +1,79 @@
-"""Which attributes each operator takes, and which values of them are legal."""
+"""What attributes of operators may hold: one rule for each kind of value."""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from fxpgrad.errors import GraphError
-from fxpgrad.graph.graph import OPERATORS
-
-ACTIVATIONS: tuple[str, ...] = ("none", "relu", "relu6", "relu_n1_to_1")
 ACTIVATION_BOUNDS: dict[str, tuple[float, float]] = {
     "none": (-math.inf, math.inf),
     "relu": (0.0, math.inf),
     "relu6": (0.0, 6.0),
     "relu_n1_to_1": (-1.0, 1.0),
+    "relu_0_to_1": (0.0, 1.0),
 }
+ACTIVATIONS: tuple[str, ...] = tuple(ACTIVATION_BOUNDS)
 
 
-def _is_int(value: Any, low: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= low
+@dataclass(frozen=True, slots=True)
+class AttributeRule:
+    """What an attribute must be, in words, and the test for it."""
+
+    text: str
+    is_legal: Callable[[Any], bool]
 
 
-def _is_ints(value: Any, length: int, low: int) -> bool:
-    return isinstance(value, tuple) and len(value) == length and all(_is_int(item, low) for item in value)
+def is_int(value: Any, low: int | None = None) -> bool:
+    """Whether `value` is an int (not a bool), at least `low`."""
+    return isinstance(value, int) and not isinstance(value, bool) and (low is None or value >= low)
 
 
-def _is_positive_float(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+def is_ints(value: Any, length: int | None = None, low: int | None = None) -> bool:
+    """Whether `value` is a tuple of `length` ints, each at least `low`."""
+    return (
+        isinstance(value, tuple)
+        and (length is None or len(value) == length)
+        and all(is_int(item, low) for item in value)
+    )
 
 
-_RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "stride": ("a tuple of two ints >= 1 (height, width)", lambda value: _is_ints(value, 2, 1)),
-    "size": ("a tuple of two ints >= 1 (height, width)", lambda value: _is_ints(value, 2, 1)),
-    "dilation": ("a tuple of two ints >= 1 (height, width)", lambda value: _is_ints(value, 2, 1)),
-    "padding": ("a tuple of four ints >= 0 (top, bottom, left, right)", lambda value: _is_ints(value, 4, 0)),
-    "groups": ("an int >= 1", lambda value: _is_int(value, 1)),
-    "axis": ("an int >= 0 that leaves the batch out", lambda value: _is_int(value, 0)),
-    "epsilon": ("a finite float > 0", _is_positive_float),
-    "activation": (f"one of {', '.join(ACTIVATIONS)}", lambda value: value in ACTIVATIONS),
-}
+def _is_float(value: Any, *, positive: bool = False) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return number and (value > 0 or not positive)
+
+
+PAIR = AttributeRule("a tuple of two ints >= 1 (height, width)", lambda value: is_ints(value, 2, 1))
+SIDES = AttributeRule(
+    "a tuple of four ints >= 0 (top, bottom, left, right)", lambda value: is_ints(value, 4, 0)
+)
+PADDING = AttributeRule(
+    "a tuple of ints >= 0: before and after for each axis but the batch",
+    lambda value: is_ints(value, None, 0) and len(value) % 2 == 0,
+)
+COUNT = AttributeRule("an int >= 1", lambda value: is_int(value, 1))
+INTEGER = AttributeRule("an int", is_int)
+INTEGERS = AttributeRule("a tuple of ints", is_ints)
+COUNTS = AttributeRule("a tuple of ints >= 1", lambda value: is_ints(value, None, 1))
+AXIS = AttributeRule("an int >= 0 that leaves the batch out", lambda value: is_int(value, 0))
+AXES = AttributeRule(
+    "a tuple of different ints >= 0, in rising order, that leave the batch out",
+    lambda value: is_ints(value, None, 0) and list(value) == sorted(set(value)),
+)
+FLAG = AttributeRule("0 or 1", lambda value: is_int(value) and value in (0, 1))
+POSITIVE = AttributeRule("a finite float > 0", lambda value: _is_float(value, positive=True))
+REAL = AttributeRule("a finite float", _is_float)
+ACTIVATION = AttributeRule(f"one of {', '.join(ACTIVATIONS)}", lambda value: value in ACTIVATIONS)
+
+
+def one_of(*values: str) -> AttributeRule:
+    """Return the rule for a choice of strings."""
+    return AttributeRule(f"one of {', '.join(values)}", lambda value: value in values)
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
     """Return "; did you mean X?" for the known name nearest to `name`, or the list of known names."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known) or 'none'}"
-
-
-def check_attributes(where: str, op: str, attributes: Mapping[str, Any]) -> None:
-    """Check that `attributes` are exactly those of `op` and have legal values.
-
-    Parameters
-    ----------
-    where : str
-        How the message calls the node.
-    op : str
-        A key of `OPERATORS`.
-    attributes : mapping
-        Attribute values by name.
-
-    Raises
-    ------
-    GraphError
-        The op or an attribute is unknown (the message names the nearest), missing or illegal.
-    """
-    if op not in OPERATORS:
-        raise GraphError(f"{where}: there is no operator {op!r}{nearest(op, tuple(OPERATORS))}")
-    known = OPERATORS[op][1]
-    for name in attributes:
-        if name not in known:
-            raise GraphError(f"{where}: {op} has no attribute {name!r}{nearest(name, known)}")
-    for name in known:
-        rule, is_legal = _RULES[name]
-        if name not in attributes:
-            raise GraphError(f"{where}: {op} needs the attribute {name}, {rule}; it is missing")
-        if not is_legal(attributes[name]):
-            raise GraphError(f"{where}: {name} must be {rule}; got {attributes[name]!r}")

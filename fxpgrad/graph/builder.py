@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fxpgrad.errors import GraphError
-from fxpgrad.graph.attributes import check_attributes
 from fxpgrad.graph.check import check_graph
 from fxpgrad.graph.graph import Graph, Node, Tensor
-from fxpgrad.graph.shapes import Shape, output_shape, same_padding
+from fxpgrad.graph.operator import Shape
+from fxpgrad.graph.operators.table import check_attributes, output_shape
+from fxpgrad.graph.operators.windows import same_padding
 
 Pair = tuple[int, int]
 Padding = Literal["same", "valid"] | tuple[int, int, int, int]
@@ -170,7 +171,7 @@ class GraphBuilder:
 
     def pad(self, x: str, padding: tuple[int, int, int, int], name: str | None = None) -> str:
         """Add zeros around height and width: (top, bottom, left, right)."""
-        return self._add("pad", (x,), {}, {"padding": tuple(padding)}, name)
+        return self._add("pad", (x,), {}, {"padding": (*padding, 0, 0), "value": 0}, name)
 
     def concat(self, inputs: Sequence[str], axis: int, name: str | None = None) -> str:
         """Join tensors along `axis`, which leaves the batch out; a negative axis counts from the end."""

@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from fxpgrad.errors import GraphError
-from fxpgrad.graph.attributes import check_attributes
-from fxpgrad.graph.graph import OPERATORS, Graph, Node, Quantization, Tensor
-from fxpgrad.graph.shapes import output_shape
+from fxpgrad.graph.graph import Graph, Node, Quantization, Tensor
+from fxpgrad.graph.operators.table import OPERATORS, check_attributes, output_shape
 
-DTYPES: tuple[str, ...] = ("float32", "int8", "int16", "int32")
-# Operators that move or select values without rescaling them: output and inputs share a quantization.
-TIED_OPERATORS: tuple[str, ...] = ("max_pool2d", "average_pool2d", "activation", "pad", "concat", "reshape")
+DTYPES: tuple[str, ...] = ("float32", "int8", "int16", "int32", "int64")
 # An importer's bias scale comes from a file in float32; a larger deviation is a wrong bias.
 BIAS_SCALE_TOLERANCE = 0.02
 
@@ -106,7 +103,10 @@ def _check_inputs(graph: Graph) -> set[str]:
                 raise GraphError(f"{kind} {name} of graph {graph.name} is a constant")
         if len(set(names)) != len(names):
             raise GraphError(f"graph {graph.name} names one {kind} twice")
-    return set(graph.inputs)
+    for name in graph.variables:
+        if name not in graph.tensors or graph.tensors[name].data is not None or name in graph.inputs:
+            raise GraphError(f"variable {name} of graph {graph.name} must be an activation, and no input")
+    return {*graph.inputs, *graph.variables}
 
 
 def _check_node_tensors(graph: Graph, node: Node, where: str, ready: set[str]) -> None:
@@ -121,9 +121,13 @@ def _check_node_tensors(graph: Graph, node: Node, where: str, ready: set[str]) -
             raise GraphError(f"{where} reads {name} before any node has made it; nodes must be in order")
     if graph.tensors[node.output].data is not None:
         raise GraphError(f"{where} writes {node.output}, which is a constant")
-    if node.output in ready:
+    if (node.op == "assign") != (node.output in graph.variables):
+        raise GraphError(f"{where} writes {node.output}: assign, and nothing else, writes variables")
+    if node.op != "assign" and node.output in ready:
         raise GraphError(f"{where} writes {node.output}, which already has a value")
-    roles = OPERATORS[node.op][0]
+    if node.op == "svdf" and graph.activations_of(node)[-1] not in graph.variables:
+        raise GraphError(f"{where}: its state must be a variable of the graph")
+    roles = OPERATORS[node.op].constants
     if sum(is_constant) != len(roles):
         raise GraphError(f"{where} needs the constants {roles}; got {sum(is_constant)} of them")
 
@@ -165,15 +169,15 @@ def same_quantization(first: Quantization | None, second: Quantization | None) -
 
 
 def _check_node_quantization(graph: Graph, node: Node, where: str) -> None:
-    if node.op == "batch_norm":
-        raise GraphError(f"{where}: a quantized Graph has no batch_norm; fold it before quantizing")
+    if not OPERATORS[node.op].quantized:
+        raise GraphError(f"{where}: a quantized Graph has no {node.op}; fold it before quantizing")
     activations = [graph.tensors[name] for name in (*graph.activations_of(node), node.output)]
     for tensor in activations:
         if tensor.quantization is not None and tensor.quantization.axis is not None:
             raise GraphError(
                 f"{where}: activation {tensor.name} must be quantized per tensor, not per channel"
             )
-    if node.op in TIED_OPERATORS:
+    if OPERATORS[node.op].tied:
         for tensor in activations[:-1]:
             if not same_quantization(tensor.quantization, activations[-1].quantization):
                 raise GraphError(
@@ -181,8 +185,12 @@ def _check_node_quantization(graph: Graph, node: Node, where: str) -> None:
                     f"insert a quantize node"
                 )
     constants = graph.constants_of(node)
-    if constants:
+    if "weights" in constants:
         _check_weights(where, node, activations[0], constants["weights"], constants["bias"])
+    if node.op == "constant" and not same_quantization(
+        constants["value"].quantization, activations[-1].quantization
+    ):
+        raise GraphError(f"{where}: the constant and {node.output} must share one quantization")
 
 
 def _check_weights(where: str, node: Node, source: Tensor, weights: Tensor, bias: Tensor) -> None:
@@ -194,8 +202,9 @@ def _check_weights(where: str, node: Node, source: Tensor, weights: Tensor, bias
         raise GraphError(
             f"{where}: weights must be quantized along axis {channel_axis}; got {of_weights.axis}"
         )
-    if bias.dtype != "int32" or of_bias.zero_point.any():
-        raise GraphError(f"{where}: bias must be int32 with zero_point 0; got {bias.dtype}")
+    widths = ("int32", "int64") if source.dtype == "int16" else ("int32",)
+    if bias.dtype not in widths or of_bias.zero_point.any():
+        raise GraphError(f"{where}: bias must be {' or '.join(widths)} with zero_point 0; got {bias.dtype}")
     expected = quantization_of(source).scale * of_weights.scale
     if not np.allclose(of_bias.scale, expected, rtol=BIAS_SCALE_TOLERANCE, atol=0):
         raise GraphError(

@@ -106,6 +106,10 @@ def _run_node(
 ) -> FloatArray:
     if node.op == "reshape":
         return inputs[0].reshape(inputs[0].shape[0], *graph.tensors[node.output].shape)
+    if node.op not in _OPERATORS:
+        raise GraphError(
+            f"node {node.name}: {node.op} has no float form here; known: {', '.join(_OPERATORS)}"
+        )
     result = _OPERATORS[node.op](inputs, constants, node.attributes)
     return clamp(result, str(node.attributes.get("activation", "none")))
 
@@ -229,7 +233,10 @@ def _global_average_pool2d(
 def _add(
     inputs: list[FloatArray], constants: dict[str, FloatArray], attributes: Mapping[str, Any]
 ) -> FloatArray:
-    return inputs[0] + inputs[1]
+    rank = max(array.ndim for array in inputs)
+    first, second = (x.reshape(len(x), *(1,) * (rank - x.ndim), *x.shape[1:]) for x in inputs)
+    result: FloatArray = first + second
+    return result
 
 
 def _identity(
@@ -241,7 +248,8 @@ def _identity(
 def _pad(
     inputs: list[FloatArray], constants: dict[str, FloatArray], attributes: Mapping[str, Any]
 ) -> FloatArray:
-    return _pad_image(inputs[0], attributes["padding"], 0.0)
+    pairs = iter(attributes["padding"])
+    return np.pad(inputs[0], ((0, 0), *zip(pairs, pairs, strict=True)))
 
 
 def _concat(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import GraphError
+from fxpgrad.graph.operators.table import OPERATORS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,20 +32,25 @@ class Quantization:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensor:
-    """A named array; `data` is set for constants only. dtype: float32, int8, int16, int32."""
+    """A named array; `data` is set for constants only.
+
+    dtype: float32, int8, int16, int32 or int64. unsigned: the model's own file holds uint8, value + 128;
+    here such a tensor is int8 and its zero point is 128 less, which are the same real numbers.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     quantization: Quantization | None = None
     data: NDArray[np.generic] | None = None
+    unsigned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """One operator: activations first in `inputs`, then constants in the operator's order.
 
-    Attributes hold ints, strings or tuples of ints; `OPERATORS` says which for each op.
+    Attributes hold ints, floats, strings or tuples of ints; `OPERATORS` says which for each op.
     """
 
     name: str
@@ -54,34 +60,20 @@ class Node:
     attributes: Mapping[str, int | float | str | tuple[int, ...]] = field(default_factory=dict)
 
 
-# op -> (constant inputs after the activations, attribute names)
-# activation: "none", "relu", "relu6", "relu_n1_to_1"; padding: (top, bottom, left, right).
-OPERATORS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "conv2d": (("weights", "bias"), ("stride", "padding", "dilation", "groups", "activation")),
-    "depthwise_conv2d": (("weights", "bias"), ("stride", "padding", "dilation", "activation")),
-    "fully_connected": (("weights", "bias"), ("activation",)),
-    "batch_norm": (("gamma", "beta", "mean", "variance"), ("epsilon",)),  # float Graphs only
-    "max_pool2d": ((), ("size", "stride", "padding", "activation")),
-    "average_pool2d": ((), ("size", "stride", "padding", "activation")),
-    "global_average_pool2d": ((), ()),
-    "add": ((), ("activation",)),
-    "activation": ((), ("activation",)),
-    "pad": ((), ("padding",)),
-    "concat": ((), ("axis",)),  # axis counts without the batch: 0 is the first axis of `shape`
-    "reshape": ((), ()),  # to the output tensor's shape; -1 is not used
-    "quantize": ((), ()),  # int to int: from the input's to the output's quantization
-}
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A directed acyclic network: nodes in executable order."""
+    """A directed acyclic network: nodes in executable order.
+
+    variables: activations that keep their value from one row to the next; they start as their zero point.
+    A node may read them at any time, `assign` writes one and `svdf` rewrites one in place.
+    """
 
     name: str
     tensors: Mapping[str, Tensor]
     nodes: tuple[Node, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    variables: tuple[str, ...] = ()
 
     def activations_of(self, node: Node) -> tuple[str, ...]:
         """Return the names of the node's non-constant inputs."""
@@ -89,7 +81,7 @@ class Graph:
 
     def constants_of(self, node: Node) -> dict[str, Tensor]:
         """Return the node's constants by their role in the operator (weights, bias, ...)."""
-        roles = OPERATORS[node.op][0]
+        roles = OPERATORS[node.op].constants
         names = [name for name in node.inputs if self.tensors[name].data is not None]
         if len(names) != len(roles):
             raise GraphError(f"node {node.name} ({node.op}) needs constants {roles}, has {tuple(names)}")

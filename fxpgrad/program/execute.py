@@ -16,6 +16,7 @@ from fxpgrad.program.validate import check_program
 from fxpgrad_kernels.spec import Argument
 
 Overrides = Mapping[str, Any]
+Feed = NDArray[Any] | Mapping[str, NDArray[Any]]
 
 
 class BoundCall:
@@ -39,12 +40,17 @@ class BoundCall:
             arguments[self._position[name]] = value
         self._function(*arguments)
 
+    def arguments(self) -> dict[str, Any]:
+        """Return the call's arrays and parameters by argument name: views of the arena, not copies."""
+        return {name: self._arguments[position] for name, position in self._position.items()}
+
 
 class Executor:
     """Runs a Program for one batch size in one preallocated arena.
 
     The Program is checked first (`check_program`): constants that outgrew their accumulators, say, are
-    refused here. Not safe for use by two threads at once: give each thread its own.
+    refused here. Variables start at their first value and keep it from call to call until `reset`: each
+    row of the batch is a stream of its own. Not safe for use by two threads at once: give each its own.
     """
 
     def __init__(self, program: Program, batch: int = 1) -> None:
@@ -55,6 +61,7 @@ class Executor:
         self._arena = np.zeros(self.plan.peak_bytes, np.uint8)
         self._views = {name: self._tensor_view(info) for name, info in program.tensors.items()}
         self.calls = tuple(BoundCall(call, self._bind(call)) for call in program.calls)
+        self.reset()
 
     def _tensor_view(self, info: TensorInfo) -> NDArray[Any]:
         return self._arena_view(info.name, (self.batch, *info.shape), info.dtype)
@@ -69,10 +76,10 @@ class Executor:
         inputs = iter(call.inputs)
         bound: list[Any] = []
         for argument in call.spec.arguments:
-            if argument.role == "input":
-                bound.append(_in_rank(self._views[next(inputs)], argument, call))
+            if argument.role in ("input", "state"):
+                bound.append(_in_rank(self._views[next(inputs)], argument))
             elif argument.role == "output":
-                bound.append(_in_rank(self._views[call.output], argument, call))
+                bound.append(_in_rank(self._views[call.output], argument))
             elif argument.role == "constant":
                 bound.append(self.program.constants[call.constants[argument.name]].data)
             elif argument.role == "workspace":
@@ -82,61 +89,99 @@ class Executor:
                 bound.append(int(call.parameters[argument.name]))
         return bound
 
+    def reset(self) -> None:
+        """Give every variable its first value."""
+        for name, value in self.program.variables.items():
+            self._views[name][...] = value
+
     def view(self, tensor: str) -> NDArray[Any]:
         """Return the tensor's place in the arena: valid only while the plan keeps it alive."""
         return self._views[tensor]
 
+    def value(self, tensor: str) -> NDArray[Any]:
+        """Return a copy of a tensor in its outer type, while the plan keeps it alive."""
+        return to_outer(self.program.tensors[tensor], self._views[tensor]).copy()
+
     def load(self, x: NDArray[Any], tensor: str | None = None) -> None:
         """Copy a batch into an input tensor (the only one if unnamed), checking dtype and shape."""
         name = tensor or only_input(self.program)
-        check_input(self.program.tensors[name], x, self.batch)
-        self._views[name][...] = x
+        info = self.program.tensors[name]
+        check_input(info, x, self.batch)
+        self._views[name][...] = to_inner(info, x)
 
-    def run(self, x: NDArray[Any]) -> NDArray[Any]:
+    def load_all(self, feed: Feed) -> None:
+        """Copy a batch into every input: one array, or a mapping by name."""
+        for name, x in named_inputs(self.program, feed).items():
+            self.load(x, name)
+
+    def run(self, feed: Feed) -> NDArray[Any]:
         """Run one batch and return a copy of the first output."""
-        self.load(x)
+        return self.run_all(feed)[self.program.outputs[0]]
+
+    def run_all(self, feed: Feed) -> dict[str, NDArray[Any]]:
+        """Run one batch and return copies of all outputs by name."""
+        self.load_all(feed)
         for call in self.calls:
             call.run()
-        return self._views[self.program.outputs[0]].copy()
+        return {name: self.value(name) for name in self.program.outputs}
 
-    def layers(self, x: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Run one batch and yield (tensor name, copy of its values) after each call, input first."""
-        self.load(x)
-        yield only_input(self.program), x.copy()
+    def layers(self, feed: Feed) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Run one batch and yield (tensor name, copy of its values) after each call, inputs first."""
+        self.load_all(feed)
+        for name in self.program.inputs:
+            yield name, self.value(name)
         for call in self.calls:
             call.run()
-            yield call.call.output, self._views[call.call.output].copy()
+            yield call.call.output, self.value(call.call.output)
 
 
-def _in_rank(view: NDArray[Any], argument: Argument, call: Call) -> NDArray[Any]:
-    """Return the view in the rank that the kernel wants: natural, a matrix or flat."""
+def to_inner(info: TensorInfo, x: NDArray[Any]) -> NDArray[Any]:
+    """Return values in the type that kernels read: uint8 becomes int8, 128 less."""
+    return (x ^ np.uint8(0x80)).view(np.int8) if info.unsigned else x
+
+
+def to_outer(info: TensorInfo, x: NDArray[Any]) -> NDArray[Any]:
+    """Return values in the tensor's outer type, the inverse of `to_inner`."""
+    return x.view(np.uint8) ^ np.uint8(0x80) if info.unsigned else x
+
+
+def _in_rank(view: NDArray[Any], argument: Argument) -> NDArray[Any]:
+    """Return the view in the rank that the kernel wants: natural, flat, or leading axes merged."""
     rank = len(argument.shape)
-    if rank == view.ndim and not call.leading_axes:
+    if rank == view.ndim:
         return view
-    return view.reshape(-1) if rank == 1 else _as_matrix(view, call)
-
-
-def _as_matrix(view: NDArray[Any], call: Call) -> NDArray[Any]:
-    leading = int(np.prod(view.shape[: 1 + call.leading_axes], dtype=np.int64))
-    return view.reshape(leading, -1)
+    if rank == 1:
+        return view.reshape(-1)
+    return view.reshape(-1, *view.shape[1 - rank :])
 
 
 def only_input(program: Program) -> str:
     """Return the name of the one input, or raise `InputError` if there are several."""
     if len(program.inputs) != 1:
         raise InputError(
-            f"program {program.name} has the inputs {', '.join(program.inputs)}; pass each of them to "
-            "Executor.load by name, then run the calls"
+            f"program {program.name} has the inputs {', '.join(program.inputs)}; "
+            "give an array for each, by name"
         )
     return program.inputs[0]
 
 
+def named_inputs(program: Program, feed: Feed) -> dict[str, NDArray[Any]]:
+    """Return one array for each input by name; a bare array is the only input's."""
+    if not isinstance(feed, Mapping):
+        return {only_input(program): feed}
+    if set(feed) != set(program.inputs):
+        raise InputError(
+            f"program {program.name} needs the inputs {', '.join(program.inputs)}; got {', '.join(feed)}"
+        )
+    return dict(feed)
+
+
 def check_input(info: TensorInfo, x: NDArray[Any], batch: int | None = None) -> None:
     """Raise `InputError` unless x is a non-empty batch of the tensor's own dtype and shape."""
-    if not isinstance(x, np.ndarray) or x.dtype != np.dtype(info.dtype):
+    if not isinstance(x, np.ndarray) or x.dtype != np.dtype(info.outer_dtype):
         got = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
         raise InputError(
-            f"input {info.name} must be {info.dtype}; got {got} "
+            f"input {info.name} must be {info.outer_dtype}; got {got} "
             "(quantize real values first, or pass --real on the command line)"
         )
     wanted = ("batch", *info.shape)
@@ -148,40 +193,86 @@ def check_input(info: TensorInfo, x: NDArray[Any], batch: int | None = None) -> 
         raise InputError(f"this executor was planned for batches of {batch}; got {x.shape[0]}")
 
 
-def run_program(program: Program, x: NDArray[Any], batch: int = 32) -> NDArray[Any]:
-    """Run any number of samples, `batch` at a time, and return the first output for all of them."""
-    check_input(program.tensors[only_input(program)], x)
-    parts = []
-    executor = Executor(program, min(batch, len(x)))
-    for start in range(0, len(x), executor.batch):
-        part = x[start : start + executor.batch]
-        if len(part) != executor.batch:
-            executor = Executor(program, len(part))
-        parts.append(executor.run(part))
-    return np.concatenate(parts)
+def check_feed(program: Program, feed: Feed) -> int:
+    """Check every input of a feed and return the number of rows, which must be the same for all."""
+    arrays = named_inputs(program, feed)
+    for name, x in arrays.items():
+        check_input(program.tensors[name], x)
+    rows = {name: len(x) for name, x in arrays.items()}
+    if len(set(rows.values())) != 1:
+        raise InputError(f"all inputs must have the same number of rows; got {rows}")
+    return next(iter(rows.values()))
 
 
-def run_reference(program: Program, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Run every call by its kernel's reference definition (slow); return all tensors by name."""
-    source = only_input(program)
-    check_input(program.tensors[source], x)
-    values: dict[str, NDArray[Any]] = {source: x}
+def run_batches(program: Program, feed: Feed, batch: int = 32) -> Iterator[tuple[Executor, Feed]]:
+    """Yield (executor, rows) for each stretch of rows; a stateful Program runs them one by one, in order."""
+    total = check_feed(program, feed)
+    arrays = named_inputs(program, feed)
+    executor = Executor(program, 1 if program.variables else min(batch, total))
+    for start in range(0, total, executor.batch):
+        part = {name: x[start : start + executor.batch] for name, x in arrays.items()}
+        size = min(executor.batch, total - start)
+        yield executor if size == executor.batch else Executor(program, size), part
+
+
+def run_program(program: Program, feed: Feed, batch: int = 32) -> NDArray[Any]:
+    """Run any number of rows, `batch` at a time, and return the first output for all of them.
+
+    feed: one array, or arrays by name. A stateful Program starts fresh and runs its rows in order.
+    """
+    return np.concatenate([executor.run(part) for executor, part in run_batches(program, feed, batch)])
+
+
+def run_layers(program: Program, feed: Feed, batch: int = 32) -> dict[str, NDArray[Any]]:
+    """Run any number of rows and return every tensor by name, as it is after its last write."""
+    parts: dict[str, list[NDArray[Any]]] = {}
+    for executor, part in run_batches(program, feed, batch):
+        for name, values in dict(executor.layers(part)).items():
+            parts.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def run_reference(program: Program, feed: Feed) -> dict[str, NDArray[Any]]:
+    """Run every call by its kernel's reference definition (slow); return all tensors by name.
+
+    All rows run at once: in a stateful Program each row is a stream of its own.
+    """
+    rows = check_feed(program, feed)
+    values = {name: to_inner(program.tensors[name], x) for name, x in named_inputs(program, feed).items()}
+    for name, value in program.variables.items():
+        info = program.tensors[name]
+        values[name] = np.full((rows, *info.shape), value, info.dtype)
     for call in program.calls:
         spec = call.spec
-        arguments: list[Any] = []
-        for argument, name in zip(spec.of_role("input"), call.inputs, strict=True):
-            arguments.append(_in_rank(values[name], argument, call))
+        taken = (*spec.of_role("input"), *spec.of_role("state"))
+        arrays = {
+            argument.name: _in_rank(values[name], argument)
+            for argument, name in zip(taken, call.inputs, strict=True)
+        }
         for argument in spec.of_role("constant"):
-            arguments.append(program.constants[call.constants[argument.name]].data)
+            arrays[argument.name] = program.constants[call.constants[argument.name]].data
+        arguments = [
+            arrays[argument.name] if argument.name in arrays else call.parameters[argument.name]
+            for argument in spec.arguments
+            if argument.role not in ("workspace", "output")
+        ]
         info = program.tensors[call.output]
-        parameters = {argument.name: call.parameters[argument.name] for argument in spec.of_role("parameter")}
         options: dict[str, Any] = {}
         accepted = inspect.signature(spec.reference).parameters
         if "output_size" in accepted:
-            options["output_size"] = info.shape[:2]
-        whole = (len(x), *info.shape)
+            options["output_size"] = info.shape[-3:-1]
+        whole = (rows, *info.shape)
+        if "samples" in accepted:
+            options["samples"] = rows
         if "before" in accepted:  # a block of a larger array, which starts as zeros
-            options["before"] = _as_matrix(values.get(call.output, np.zeros(whole, info.dtype)), call)
-        result = spec.reference(*arguments, *parameters.values(), **options)
+            options["before"] = _in_rank(
+                values.get(call.output, np.zeros(whole, info.dtype)), spec.of_role("output")[0]
+            )
+        result = spec.reference(*arguments, **options)
+        states = spec.of_role("state")
+        if states:  # (output, new state, ...)
+            for name, new in zip(call.inputs[-len(states) :], result[1:], strict=True):
+                values[name] = np.asarray(new, values[name].dtype).reshape(values[name].shape)
+            result = result[0]
         values[call.output] = np.asarray(result, info.dtype).reshape(whole)
-    return values
+    return {name: to_outer(program.tensors[name], value) for name, value in values.items()}

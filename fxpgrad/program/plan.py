@@ -42,7 +42,8 @@ class Plan:
 def array_shapes(program: Program, call: Call) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a call's arrays by argument name, with batch 1."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for argument, tensor in zip(call.spec.of_role("input"), call.inputs, strict=True):
+    arguments = (*call.spec.of_role("input"), *call.spec.of_role("state"))
+    for argument, tensor in zip(arguments, call.inputs, strict=True):
         shapes[argument.name] = (1, *program.tensors[tensor].shape)
     for argument_name, constant in call.constants.items():
         shapes[argument_name] = program.constants[constant].data.shape
@@ -68,6 +69,8 @@ def _requests(program: Program, batch: int) -> list[tuple[str, int, int, int]]:
             last[name] = index
     for name in program.outputs:
         last[name] = len(program.calls)
+    for name in program.variables:
+        first[name], last[name] = 0, len(program.calls)
     requests = [(name, first[name], last[name], batch * program.tensors[name].nbytes) for name in first]
     for index, call in enumerate(program.calls):
         dtypes = {argument.name: argument.dtype for argument in call.spec.of_role("workspace")}

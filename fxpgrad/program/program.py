@@ -24,7 +24,9 @@ from fxpgrad_kernels.spec import KernelSpec
 class TensorInfo:
     """An activation: `shape` leaves the batch axis out.
 
-    `scale` is a label for people, losses and real-valued input and output: execution never reads it.
+    dtype: int8, int16 or int32. `scale` is a label for people, losses and real-valued input and output:
+    execution never reads it. unsigned: outside the Program this int8 tensor is uint8, value + 128 (and
+    zero_point + 128): the same bits but for the highest.
     """
 
     name: str
@@ -32,6 +34,12 @@ class TensorInfo:
     dtype: str
     zero_point: int = 0
     scale: float = 1.0
+    unsigned: bool = False
+
+    @property
+    def outer_dtype(self) -> str:
+        """The type that users of the Program see: uint8 for an unsigned tensor."""
+        return "uint8" if self.unsigned else self.dtype
 
     @property
     def elements(self) -> int:
@@ -62,7 +70,7 @@ class Constant:
 class Call:
     """One kernel call: tensors and constants by name, integer parameters by name.
 
-    `leading_axes`: how many sample axes join the batch axis where the kernel wants a matrix.
+    inputs: the kernel's inputs, then the variables that it rewrites in place (arguments of role "state").
     """
 
     name: str
@@ -71,7 +79,6 @@ class Call:
     constants: Mapping[str, str]
     output: str
     parameters: Mapping[str, int]
-    leading_axes: int = 0
 
     @property
     def spec(self) -> KernelSpec:
@@ -81,7 +88,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """Tensors, constants and an ordered list of kernel calls."""
+    """Tensors, constants and an ordered list of kernel calls.
+
+    variables: tensors that keep their value from one row to the next, with the integer that fills them
+    at the start; a Program that has some is stateful.
+    """
 
     name: str
     profile: str
@@ -91,6 +102,7 @@ class Program:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def weights_bytes(self) -> int:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError
+from fxpgrad.program.execute import to_inner, to_outer
 from fxpgrad.program.program import Program, TensorInfo
 
 
 def quantize_input(info: TensorInfo, x: NDArray[Any]) -> NDArray[Any]:
-    """Return round(x / scale) + zero_point, saturated to the tensor's type; ties go away from zero.
+    """Return round(x / scale) + zero_point, saturated, in the tensor's outer type; ties go away from zero.
 
     x: any finite real array.
     """
@@ -26,12 +27,12 @@ def quantize_input(info: TensorInfo, x: NDArray[Any]) -> NDArray[Any]:
         quotient = real.astype(np.float64) / info.scale
     integers = np.copysign(np.floor(np.abs(quotient) + 0.5), quotient) + info.zero_point
     saturated: NDArray[Any] = np.clip(integers, limits.min, limits.max).astype(info.dtype)
-    return saturated
+    return to_outer(info, saturated)
 
 
-def output_scale(program: Program) -> NDArray[np.float64]:
-    """Return the real value of one step of the first output: one number, or one per class."""
-    name = program.outputs[0]
+def output_scale(program: Program, output: str | None = None) -> NDArray[np.float64]:
+    """Return the real value of one step of an output (the first): one number, or one per class."""
+    name = output or program.outputs[0]
     for call in program.calls:
         if call.output == name and call.kernel.startswith("fully_connected_accumulate"):
             scale = program.constants[call.constants["bias"]].scale
@@ -40,7 +41,7 @@ def output_scale(program: Program) -> NDArray[np.float64]:
     return np.array([program.tensors[name].scale])
 
 
-def dequantize_output(program: Program, y: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the real values of the first output."""
-    zero_point = program.tensors[program.outputs[0]].zero_point
-    return (y.astype(np.float64) - zero_point) * output_scale(program)
+def dequantize_output(program: Program, y: NDArray[Any], output: str | None = None) -> NDArray[np.float64]:
+    """Return the real values of an output (the first if unnamed)."""
+    info = program.tensors[output or program.outputs[0]]
+    return (to_inner(info, y).astype(np.float64) - info.zero_point) * output_scale(program, output)

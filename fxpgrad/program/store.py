@@ -29,7 +29,7 @@ from fxpgrad.program.validate import check_program
 from fxpgrad_kernels.errors import KernelError
 
 MAGIC = b"FXPGRAD\0"
-VERSION = 1
+VERSION = 2
 _HEADER = struct.Struct("<8sIQ")
 _DIGEST = 32
 _ALIGN = 16
@@ -63,6 +63,7 @@ def to_bytes(program: Program) -> bytes:
         "inputs": list(program.inputs),
         "outputs": list(program.outputs),
         "metadata": dict(program.metadata),
+        "variables": dict(program.variables),
         "tensors": [dataclasses.asdict(info) for info in program.tensors.values()],
         "calls": [dataclasses.asdict(call) for call in program.calls],
         "constants": constants,
@@ -121,6 +122,7 @@ def _decode(manifest: dict[str, Any], data: bytes) -> Program:
             str(entry["dtype"]),
             int(entry["zero_point"]),
             float(entry["scale"]),
+            bool(entry["unsigned"]),
         )
         for entry in manifest["tensors"]
     ]
@@ -132,7 +134,6 @@ def _decode(manifest: dict[str, Any], data: bytes) -> Program:
             {str(key): str(value) for key, value in entry["constants"].items()},
             str(entry["output"]),
             {str(key): int(value) for key, value in entry["parameters"].items()},
-            int(entry["leading_axes"]),
         )
         for entry in manifest["calls"]
     ]
@@ -146,6 +147,7 @@ def _decode(manifest: dict[str, Any], data: bytes) -> Program:
         tuple(manifest["inputs"]),
         tuple(manifest["outputs"]),
         {str(key): str(value) for key, value in manifest["metadata"].items()},
+        {str(key): int(value) for key, value in manifest["variables"].items()},
     )
 
 

@@ -11,23 +11,12 @@ from fxpgrad.errors import LoweringError
 from fxpgrad.program.call_shapes import GREATEST_ELEMENTS, check_call_shapes
 from fxpgrad.program.program import Call, Constant, Program, TensorInfo
 from fxpgrad.program.prove import prove_call, real_multipliers, required_bits
-from fxpgrad_kernels.arithmetic.profiles import Profile, profile_named
+from fxpgrad_kernels.arithmetic.profiles import Profile, Rounding, profile_named
 from fxpgrad_kernels.spec import Argument
 
-# What a Program may call. Random numbers, losses and updates belong to the trainer, not to a network.
-OPERATORS = frozenset(
-    (
-        "activation",
-        "conv2d",
-        "depthwise_conv2d",
-        "elementwise",
-        "fully_connected",
-        "pooling",
-        "quantization",
-        "shape",
-    )
-)
-_ACTIVATION_DTYPES = ("int8", "int32")
+# Random numbers, losses and updates belong to the trainer, narrow accumulators to the check of a model.
+NOT_IN_PROGRAMS = frozenset(("arithmetic", "loss", "narrow_accumulator", "random", "training"))
+_ACTIVATION_DTYPES = ("int8", "int16", "int32")
 
 
 def check_program(program: Program) -> None:
@@ -51,7 +40,7 @@ def check_program(program: Program) -> None:
     for name, constant in program.constants.items():
         _check_scale(name, constant)
     _check_names(program)
-    made = set(program.inputs)
+    made = {*program.inputs, *program.variables}
     blocks: dict[str, tuple[int, int]] = {}
     for call in program.calls:
         _check_call(program, profile, call, made)
@@ -69,6 +58,8 @@ def _check_tensor(name: str, info: TensorInfo) -> None:
         raise LoweringError(f"tensor {name} has more than 2^31 - 1 elements: {info.shape}")
     if not 0 < info.scale < math.inf:
         raise LoweringError(f"tensor {name}: its scale must be finite and above 0; got {info.scale}")
+    if info.unsigned and info.dtype != "int8":
+        raise LoweringError(f"tensor {name}: only int8 tensors can stand for uint8; it is {info.dtype}")
     limits = np.iinfo(info.dtype)
     if not limits.min <= info.zero_point <= limits.max:
         raise LoweringError(f"tensor {name}: zero point {info.zero_point} is outside {info.dtype}")
@@ -94,6 +85,12 @@ def _check_names(program: Program) -> None:
         unknown = [name for name in names if name not in program.tensors]
         if unknown or len(set(names)) != len(names):
             raise LoweringError(f"{role} must be distinct tensors of the program; got {names}")
+    for name, value in program.variables.items():
+        if name not in program.tensors or name in program.inputs:
+            raise LoweringError(f"variable {name} must be a tensor of the program, and no input")
+        limits = np.iinfo(program.tensors[name].dtype)
+        if not limits.min <= value <= limits.max:
+            raise LoweringError(f"variable {name} starts as {value}, outside {limits.dtype}")
     workspaces = [
         f"{call.name}/{space.name}" for call in program.calls for space in call.spec.of_role("workspace")
     ]
@@ -110,16 +107,9 @@ def _check_names(program: Program) -> None:
 def _check_call(program: Program, profile: Profile, call: Call, made: set[str]) -> None:
     spec = call.spec
     where = f"call {call.name} ({call.kernel})"
-    if spec.operator not in OPERATORS:
+    if spec.operator in NOT_IN_PROGRAMS:
         raise LoweringError(f"{where}: a Program cannot call kernels of {spec.operator}")
-    for name in (*call.inputs, call.output):
-        if name not in program.tensors:
-            raise LoweringError(f"{where} names the unknown tensor {name!r}")
-    for name in call.inputs:
-        if name not in made:
-            raise LoweringError(f"{where} reads {name} before it is written")
-    if len(call.inputs) != len(spec.of_role("input")):
-        raise LoweringError(f"{where} takes {len(spec.of_role('input'))} inputs, has {len(call.inputs)}")
+    _check_inputs(program, call, made, where)
     for role, given in (("constant", call.constants), ("parameter", call.parameters)):
         wanted = {argument.name for argument in spec.of_role(role)}  # type: ignore[arg-type]
         if wanted != set(given):
@@ -135,6 +125,24 @@ def _check_call(program: Program, profile: Profile, call: Call, made: set[str]) 
     _check_types(program, call, where)
     check_call_shapes(program, call, where)
     _check_arithmetic(program, profile, call, where)
+
+
+def _check_inputs(program: Program, call: Call, made: set[str], where: str) -> None:
+    spec = call.spec
+    for name in (*call.inputs, call.output):
+        if name not in program.tensors:
+            raise LoweringError(f"{where} names the unknown tensor {name!r}")
+    for name in call.inputs:
+        if name not in made:
+            raise LoweringError(f"{where} reads {name} before it is written")
+    wanted_inputs = len(spec.of_role("input")) + len(spec.of_role("state"))
+    if len(call.inputs) != wanted_inputs:
+        raise LoweringError(f"{where} takes {wanted_inputs} inputs, has {len(call.inputs)}")
+    for name in call.inputs[len(spec.of_role("input")) :]:
+        if name not in program.variables:
+            raise LoweringError(f"{where} rewrites {name}, which is not a variable of the program")
+        if call.inputs.count(name) > 1:
+            raise LoweringError(f"{where} rewrites {name} while it reads it")
 
 
 def _check_constant(program: Program, call: Call, argument: Argument, where: str) -> None:
@@ -157,7 +165,8 @@ def _check_constant(program: Program, call: Call, argument: Argument, where: str
 
 def _check_types(program: Program, call: Call, where: str) -> None:
     names = (*call.inputs, call.output)
-    arguments = (*call.spec.of_role("input"), *call.spec.of_role("output"))
+    spec = call.spec
+    arguments = (*spec.of_role("input"), *spec.of_role("state"), *spec.of_role("output"))
     for argument, name in zip(arguments, names, strict=True):
         info = program.tensors[name]
         if info.dtype != argument.dtype:
@@ -167,17 +176,16 @@ def _check_types(program: Program, call: Call, where: str) -> None:
 def _check_arithmetic(program: Program, profile: Profile, call: Call, where: str) -> None:
     """Check what one parameter alone does not tell: profile, shifts, clamps, accumulators."""
     parameters = call.parameters
-    if parameters.get("rounding", int(profile.rounding)) != int(profile.rounding):
-        raise LoweringError(
-            f"{where}: its rounding {parameters['rounding']} is not that of {program.profile}"
-        )
+    rounding = parameters.get("rounding", int(profile.rounding))
+    if rounding not in profile.roundings():
+        raise LoweringError(f"{where}: its rounding {rounding} is not one of {program.profile}")
     if "rounding" in parameters and "shift" in call.constants:
+        limits = profile.limits(Rounding(rounding))
+        low, high = limits.shift_low, limits.shift_high
         shift = program.constants[call.constants["shift"]].data
-        if int(shift.min()) < profile.shift_low or int(shift.max()) > profile.shift_high:
-            raise LoweringError(
-                f"{where}: shifts must lie in [{profile.shift_low}, {profile.shift_high}] ({program.profile})"
-            )
-    if parameters.get("clamp_low", -128) > parameters.get("clamp_high", 127):
+        if int(shift.min()) < low or int(shift.max()) > high:
+            raise LoweringError(f"{where}: shifts must lie in [{low}, {high}] ({program.profile})")
+    if "clamp_low" in parameters and parameters["clamp_low"] > parameters["clamp_high"]:
         raise LoweringError(f"{where}: clamp_low must not exceed clamp_high")
     bits = parameters.get("accumulator_bits", 32)
     if bits not in (32, 64):
@@ -192,17 +200,22 @@ def _check_arithmetic(program: Program, profile: Profile, call: Call, where: str
 def _check_output(program: Program, call: Call, made: set[str], blocks: dict[str, tuple[int, int]]) -> None:
     """Mark the output as made; blocks of a concatenation must follow one another without a gap."""
     name, where = call.output, f"call {call.name} ({call.kernel})"
+    if name in call.inputs:
+        raise LoweringError(f"{where} writes {name} while it reads it")
+    if name in program.variables:
+        return
     if name in made:
         raise LoweringError(f"{where} writes {name}, which is complete already")
-    if call.kernel != "copy_block_a8":
+    if not call.kernel.startswith("concatenate_block_"):
         if name in blocks:
             raise LoweringError(f"{where} writes {name}, which other calls write in blocks")
         made.add(name)
         return
-    axes, end = blocks.get(name, (call.leading_axes, 0))
-    if axes != call.leading_axes or call.parameters["column"] != end:
-        raise LoweringError(f"{where}: the block must start at column {end} with {axes} leading axes")
-    end += math.prod(program.tensors[call.inputs[0]].shape[axes:])
-    blocks[name] = (axes, end)
-    if end == math.prod(program.tensors[name].shape[axes:]):
+    row, column = call.parameters["output_row"], call.parameters["column"]
+    wanted_row, end = blocks.get(name, (row, 0))
+    if row != wanted_row or column != end:
+        raise LoweringError(f"{where}: the block must start at column {end} of rows of {wanted_row}")
+    end += call.parameters["input_row"]
+    blocks[name] = (row, end)
+    if end == row:
         made.add(name)

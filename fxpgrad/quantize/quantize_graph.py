@@ -117,6 +117,9 @@ def quantize_graph(
             nodes.append(_quantize_constants(graph, node, tensors, weight_bits, per_channel, headroom))
         elif node.op == "concat":
             nodes += _requantize_inputs(graph, node, tensors)
+        elif node.op == "pad":
+            zero = int(quantization_of(tensors[node.output]).zero_point[0])
+            nodes.append(replace(node, attributes={**node.attributes, "value": zero}))
         else:
             nodes.append(node)
     quantized = replace(graph, tensors=tensors, nodes=tuple(nodes))
@@ -186,6 +189,10 @@ def dequantized_float_graph(graph: Graph) -> Graph:
         if tensor.data is not None:
             data = dequantize_array(tensor.data, quantization_of(tensor)).astype(np.float32)
         tensors[name] = Tensor(name, tensor.shape, "float32", None, data)
-    result = drop_unused_constants(replace(graph, tensors=tensors))
+    nodes = [
+        replace(node, attributes={**node.attributes, "value": 0}) if node.op == "pad" else node
+        for node in graph.nodes
+    ]
+    result = drop_unused_constants(replace(graph, tensors=tensors, nodes=tuple(nodes)))
     check_graph(result)
     return result

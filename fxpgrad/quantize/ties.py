@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fxpgrad.errors import InputError
-from fxpgrad.graph.check import TIED_OPERATORS
 from fxpgrad.graph.graph import Graph, Node
+from fxpgrad.graph.operators.table import OPERATORS
 from fxpgrad.quantize.affine import Range
 
 
@@ -36,7 +36,7 @@ def tie_groups(graph: Graph, ranges: Mapping[str, Range]) -> TieGroups:
     """
     leader_of: dict[str, str] = {name: name for name in graph.inputs}
     for node in graph.nodes:
-        tied = node.op in TIED_OPERATORS and node.op != "concat"
+        tied = (OPERATORS[node.op].tied or node.op == "activation") and node.op != "concat"
         leader_of[node.output] = leader_of[node.inputs[0]] if tied else node.output
     absorbed: dict[str, str] = {}
     for node in graph.nodes:

@@ -101,14 +101,40 @@ def load_array(path: str | Path) -> NDArray[Any]:
     return array
 
 
-def _load_npz(path: str | Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
+    """Load all arrays of an .npz file (never unpickling), in the order of the file.
+
+    Raises
+    ------
+    StoreError
+        The file is missing or unreadable, or holds something else than arrays.
+    InputError
+        It holds no array, or two of one name.
+    """
+    arrays = _load_npz(path)
+    if not arrays:
+        raise InputError(f"{path} holds no arrays")
+    foreign = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if foreign:
+        raise StoreError(f"{path} is not a readable .npz file: {foreign[0]!r} is not an array")
+    return arrays
+
+
+def _load_npz(path: str | Path, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Load the named arrays, or all of them."""
+    wanted = "" if names is None else f" with arrays {' and '.join(names)}"
     try:
         with Path(path).open("rb") as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, NpzFile):
-                raise StoreError(f"{path} must be an .npz archive with arrays x and y; it is an .npy file")
+                raise StoreError(f"{path} must be an .npz archive{wanted}; it is an .npy file")
             with archive:
+                if names is None:
+                    twice = [name for name in archive.files if archive.files.count(name) > 1]
+                    if twice:
+                        raise InputError(f"{path} holds two arrays {twice[0]!r}")
+                    names = archive.files
                 missing = [name for name in names if name not in archive.files]
                 if missing:
                     held = ", ".join(archive.files) or "nothing"

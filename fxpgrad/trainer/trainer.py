@@ -58,6 +58,11 @@ class Trainer:
     def __init__(self, program: Program, config: TrainerConfig, objective: Objective, batch: int) -> None:
         self.program = program
         self.config = config
+        if program.variables:
+            raise TrainingError(
+                f"program {program.name} keeps state from row to row ({', '.join(program.variables)}); "
+                "training a stateful network is not supported"
+            )
         self.trainables = make_trainables(program, config)
         first = min(index for index, call in enumerate(program.calls) if call.name == self.trainables[0].call)
         self._frozen, active = split_before(program, first)

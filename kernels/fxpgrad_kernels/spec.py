@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-Role = Literal["input", "constant", "parameter", "workspace", "output"]
+Role = Literal["input", "constant", "state", "parameter", "workspace", "output"]
 Shapes = Mapping[str, tuple[int, ...]]
 Parameters = Mapping[str, int]
 WorkspaceRule = Callable[[Shapes, Parameters], Mapping[str, int]]

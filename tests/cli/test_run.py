@@ -92,7 +92,7 @@ def test_damaged_input_file_is_refused(tmp_path, classifier, content):
 def test_archive_in_place_of_an_array_is_refused(tmp_path, classifier):
     np.savez(tmp_path / "x.npz", x=classifier.x)
     result = call("run", classifier.path, "--input", tmp_path / "x.npz", "--output", tmp_path / "y.npy")
-    assert_refused(result, "one array")
+    assert_refused(result, "needs the inputs image", "got x")
 
 
 def test_bad_places_and_batches_are_refused(tmp_path, classifier):

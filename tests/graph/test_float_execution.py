@@ -79,7 +79,7 @@ def node_by_loops(graph: Graph, node: Node, values: dict[str, np.ndarray]) -> np
         case "global_average_pool2d":
             y = x.mean(axis=(1, 2))
         case "pad":
-            top, _, left, _ = attributes["padding"]
+            top, _, left, *_ = attributes["padding"]
             y[:, top : top + x.shape[1], left : left + x.shape[2]] = x
         case "concat":
             y = np.concatenate(inputs, axis=attributes["axis"] + 1)

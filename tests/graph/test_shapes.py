@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fxpgrad.errors import GraphError
-from fxpgrad.graph.shapes import output_shape, same_padding
+from fxpgrad.graph.operators.table import output_shape
+from fxpgrad.graph.operators.windows import same_padding
 
 SMALL = st.integers(1, 9)
 CONV = {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1, "activation": "none"}
@@ -79,11 +80,11 @@ def test_shapes_that_do_not_fit_are_refused(op, inputs, constants, attributes, m
 def test_reshape_keeps_the_product() -> None:
     assert output_shape("reshape", [(4, 3)], {}, {}, (2, 6)) == (2, 6)
     for declared in ((5,), (-1, 12), (0,)):
-        with pytest.raises(GraphError, match="cannot reshape"):
+        with pytest.raises(GraphError, match="cannot (reshape|make)"):
             output_shape("reshape", [(4, 3)], {}, {}, declared)
 
 
 def test_concat_and_pad_shapes() -> None:
     assert output_shape("concat", [(2, 3), (2, 5)], {}, {"axis": 1}) == (2, 8)
-    assert output_shape("pad", [(2, 3, 1)], {}, {"padding": (1, 2, 3, 4)}) == (5, 10, 1)
+    assert output_shape("pad", [(2, 3, 1)], {}, {"padding": (1, 2, 3, 4, 0, 0), "value": 0}) == (5, 10, 1)
     assert output_shape("global_average_pool2d", [(2, 3, 7)], {}, {}) == (7,)

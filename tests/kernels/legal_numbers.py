@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fxpgrad_kernels.arithmetic.profiles import PROFILES, Profile
+from fxpgrad_kernels.arithmetic.profiles import PROFILES, Profile, Rounding
 
 ZERO_POINTS = (-128, -127, -1, 0, 1, 2, 127)
 
@@ -59,11 +59,14 @@ def requantization(
     """Return a legal multiplier and shift for each channel.
 
     Half of the pairs bring accumulators of about `size` to about `target`, so that outputs do not
-    all saturate; the others take any legal shift. Powers of two make exact ties.
+    all saturate; the others take any legal shift. Powers of two make exact ties. Under FLOAT32_EVEN
+    the multipliers are those of float32 scales: their low 7 bits are 0.
     """
     uniform = rng.integers(2**30, 2**31, channels)
     special = rng.choice([2**30, 2**30, 2**30 + 1, 2**31 - 1, 0x7FFF0000, 0x7FFEFFFF, 0], channels)
     multiplier = np.where(rng.random(channels) < 0.5, uniform, special)
+    if profile.rounding == Rounding.FLOAT32_EVEN:
+        multiplier &= ~0x7F
     sensible = np.round(np.log2(target / max(size, 1.0))) + rng.integers(-2, 4, channels)
     anything = rng.integers(profile.shift_low, profile.shift_high + 1, channels)
     edges = rng.choice([profile.shift_low, 0, -1, profile.shift_high], channels)

@@ -19,10 +19,11 @@ def by_kernel(spec: KernelSpec) -> Implementation:
 
     A case holds every input, constant and parameter by name, and the output's shape as
     "output_shape". Workspaces and output start as noise, so that a value which is read before it is
-    written, or never written, shows up; inputs and constants must survive the call.
+    written, or never written, shows up; inputs and constants must survive the call. The result of a
+    kernel with a state is (output, new state), as its reference returns it.
     """
 
-    def run(case: Case) -> NDArray[np.int8]:
+    def run(case: Case) -> Any:
         noise = np.random.default_rng(0)
         sizes: Mapping[str, int] = {}
         if spec.workspace is not None:
@@ -46,15 +47,16 @@ def by_kernel(spec: KernelSpec) -> Implementation:
         for argument, value in zip(spec.arguments, values, strict=True):
             if argument.role in ("input", "constant"):
                 np.testing.assert_array_equal(value, case[argument.name], f"{argument.name} was written")
-        return output
+        state = [v for a, v in zip(spec.arguments, values, strict=True) if a.role == "state"]
+        return (output, *state) if state else output
 
     return run
 
 
 def reference_of(spec: KernelSpec, case: Case) -> NDArray[np.int8]:
-    """Return what the definition says; "output_size" is passed where the case holds it."""
-    names = [a.name for a in spec.arguments if a.role in ("input", "constant", "parameter")]
-    extra = {"output_size": case["output_size"]} if "output_size" in case else {}
+    """Return what the definition says; "output_size" and "samples" are passed where the case holds them."""
+    names = [a.name for a in spec.arguments if a.role in ("input", "constant", "state", "parameter")]
+    extra = {name: case[name] for name in ("output_size", "samples") if name in case}
     result: NDArray[np.int8] = spec.reference(*[case[name] for name in names], **extra)
     return result
 
@@ -63,8 +65,11 @@ def check_equals_reference(spec: KernelSpec, implementation: Implementation, cas
     """Compare an implementation with the definition, element by element."""
     expected = reference_of(spec, case)
     actual = implementation(case)
-    assert actual.dtype == expected.dtype
-    np.testing.assert_array_equal(actual, expected, str({k: v for k, v in case.items() if np.ndim(v) == 0}))
+    told = str({k: v for k, v in case.items() if np.ndim(v) == 0})
+    pairs = zip(actual, expected, strict=True) if isinstance(expected, tuple) else [(actual, expected)]
+    for got, wanted in pairs:
+        assert got.dtype == wanted.dtype
+        np.testing.assert_array_equal(got, wanted, told)
 
 
 def is_caught(mutant: Implementation, spec: KernelSpec, draw: Callable[[np.random.Generator], Case]) -> bool:

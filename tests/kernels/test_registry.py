@@ -14,7 +14,7 @@ from fxpgrad_kernels import registry
 from fxpgrad_kernels.errors import UnknownKernelError
 
 KERNELS = Path(fxpgrad_kernels.__file__).parent
-ROLE_ORDER = ("input", "constant", "workspace", "output", "parameter")
+ROLE_ORDER = ("input", "constant", "state", "workspace", "output", "parameter")
 EVERY_KERNEL = pytest.mark.parametrize("name", registry.kernels())
 
 
@@ -57,16 +57,16 @@ def test_arguments_are_those_of_the_function_in_order(name):
 
 
 @EVERY_KERNEL
-def test_arguments_come_by_role_inputs_constants_workspaces_outputs_parameters(name):
+def test_arguments_come_by_role_inputs_constants_state_workspaces_outputs_parameters(name):
     ranks = [ROLE_ORDER.index(argument.role) for argument in registry.kernel_named(name).arguments]
     assert ranks == sorted(ranks)
     assert ROLE_ORDER.index("output") in ranks
 
 
 @EVERY_KERNEL
-def test_reference_takes_inputs_constants_parameters(name):
+def test_reference_takes_inputs_constants_state_parameters(name):
     spec = registry.kernel_named(name)
-    roles = ("input", "constant", "parameter")
+    roles = ("input", "constant", "state", "parameter")
     wanted = [argument.name for role in roles for argument in spec.of_role(role)]
     parameters = inspect.signature(spec.reference).parameters.values()
     # keyword-only: an extent that the kernel reads off its output array (output_size, count)

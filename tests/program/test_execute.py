@@ -178,7 +178,7 @@ def test_a_program_of_two_inputs_asks_for_both() -> None:
     x = random_samples(program, 0)
     executor = Executor(program, len(x))
     for run in (executor.run, lambda x: run_program(program, x), lambda x: run_reference(program, x)):
-        with pytest.raises(InputError, match="has the inputs a, b; pass each of them"):
+        with pytest.raises(InputError, match="has the inputs a, b; give an array for each"):
             run(x)
     for name in program.inputs:
         executor.load(quantize_input(program.tensors[name], real[name][: len(x)]), name)

@@ -11,9 +11,10 @@ import pytest
 
 from fxpgrad.errors import LoweringError
 from fxpgrad.graph.builder import GraphBuilder
+from fxpgrad.program.call_shapes import RULES
 from fxpgrad.program.lower import lower
 from fxpgrad.program.program import Call, Constant, Program, TensorInfo
-from fxpgrad.program.validate import OPERATORS, check_program
+from fxpgrad.program.validate import NOT_IN_PROGRAMS, check_program
 from fxpgrad.quantize import quantize
 from fxpgrad_kernels.arithmetic.profiles import PROFILES
 from fxpgrad_kernels.errors import UnknownKernelError, UnknownProfileError
@@ -94,8 +95,7 @@ def without_call(name: str) -> Change:
     )
 
 
-def test_the_network_calls_every_operator_and_passes() -> None:
-    assert {call.spec.operator for call in NETWORK.calls} == OPERATORS
+def test_the_network_passes() -> None:
     check_program(NETWORK)
 
 
@@ -135,19 +135,15 @@ WRONG_SHAPES: dict[str, tuple[Change, str]] = {
     "three pairs for add": (data("add/multiplier", lambda m: m[:2]), "axis 3 of multiplier must be 3"),
     "add of other sizes": (shape("branch", 3, 2, 11), "axis"),
     "reshape to more": (shape("reshape", 61), "axis N"),
-    "padded to more": (shape("pad", 9, 7, 10), r"must be \(8, 7\)"),
-    "pad without a row": (parameters("pad", pad_top=0), r"must be \(7, 7\)"),
+    "padded to more": (shape("pad", 9, 7, 10), "do not fit 420 and 630"),
+    "pad of too many rows": (parameters("pad", output_offset=151), "leave a sample of 560"),
     "pooled channels": (shape("max", 4, 3, 11), "axis C"),
     "pool window in the padding": (parameters("average", pad_top=2), "only padding"),
     "pool window past the end": (parameters("average", stride_h=5), "only padding"),
-    "block beyond the columns": (parameters("concat/1", column=7), "must start at column 6|ends at column"),
+    "block beyond the columns": (parameters("concat/1", column=7), "ends at column 11 of 10"),
     "block that overlaps": (parameters("concat/1", column=5), "must start at column 6"),
-    "block of too few columns": (shape("concat", 7, 6, 9), "ends at column 10 of 9"),
-    "concat never filled": (shape("concat", 7, 6, 11), "before it is written"),
-    "other leading axes": (lambda p: with_call(p, "concat/1", leading_axes=1), "axis R|column"),
-    "negative leading axes": (lambda p: with_call(p, "concat/0", leading_axes=-1), "leading_axes"),
-    "too many leading axes": (lambda p: with_call(p, "concat/0", leading_axes=3), "leading_axes"),
-    "leading axes elsewhere": (lambda p: with_call(p, "add", leading_axes=1), "leading_axes must be 0"),
+    "block of too few columns": (shape("concat", 7, 6, 9), "do not fit 252 and 378 elements"),
+    "block of other rows": (parameters("concat/1", input_row=168), "do not fit 168 and 420"),
     "sizes whose product wraps to 0": (shape("image", 2**32, 2**32, 4), r"more than 2\^31 - 1 elements"),
     "negative shape": (shape("image", 7, -6, 4), "bad name, type or shape"),
     "workspace beyond memory": (parameters("conv", stride_h=2**15, stride_w=2**15), "workspace padded"),
@@ -195,7 +191,11 @@ WRONG_VALUES: dict[str, tuple[Change, str]] = {
         lambda p: with_call(p, "conv", inputs=("conv",)),
         "reads conv before it is written",
     ),
-    "written twice": (lambda p: with_call(p, "clamp", output="average"), "complete already|axis"),
+    "written twice": (lambda p: with_call(p, "reshape", output="branch"), "complete already"),
+    "written over its own input": (
+        lambda p: with_call(p, "clamp", output="average"),
+        "writes average while it reads it",
+    ),
     "input overwritten": (lambda p: with_call(p, "clamp", output="image"), "axis N|complete already"),
     "a call left out": (without_call("clamp"), "before it is written"),
     "half a concat": (without_call("concat/1"), "before it is written"),
@@ -261,8 +261,9 @@ def test_shifts_are_held_to_the_profile() -> None:
 
 
 def test_every_operator_of_the_registry_is_known_to_be_allowed_or_not() -> None:
-    others = {spec.operator for spec in kernels().values()} - OPERATORS
-    assert others == {"arithmetic", "loss", "random", "training"}
+    operators = {spec.operator for spec in kernels().values()}
+    assert operators >= NOT_IN_PROGRAMS
+    assert operators - NOT_IN_PROGRAMS == set(RULES)
 
 
 def test_constants_without_channels_may_carry_no_scale() -> None:

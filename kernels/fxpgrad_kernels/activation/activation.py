@@ -1,8 +1,6 @@
-"""Clamping activations (relu, relu6 and their like) of int8 values: see `contract.md`."""
+"""Clamping activations (relu, relu6 and their like): see `contract.md`."""
 
 from __future__ import annotations
-
-import numpy as np
 
 from fxpgrad_kernels.activation.activation_ref import clamp_ref
 from fxpgrad_kernels.jit import kernel
@@ -17,29 +15,33 @@ def clamp(input, output, clamp_low, clamp_high):
 
     Parameters
     ----------
-    input : int8 [N]
+    input : int8 or int16 [N]
         Activations, flat.
-    output : int8 [N]
+    output : same type [N]
         Written; may be the input itself.
-    clamp_low, clamp_high : int in [-128, 127]
-        Bounds, low <= high.
+    clamp_low, clamp_high : int
+        Bounds within the type, low <= high.
     """
-    low, high = np.int8(clamp_low), np.int8(clamp_high)
+    # In the type of the values: SIMD lanes stay narrow.
+    low, high = input.dtype.type(clamp_low), input.dtype.type(clamp_high)
     for i in range(output.size):
         output[i] = min(max(input[i], low), high)
 
 
-SPECS = (
-    KernelSpec(
-        name="clamp_a8",
+def _spec(bits: int) -> KernelSpec:
+    dtype, low, high = f"int{bits}", -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    return KernelSpec(
+        name=f"clamp_a{bits}",
         operator="activation",
         function=clamp,
         reference=clamp_ref,
         arguments=(
-            array("input", "input", "int8", "N"),
-            array("output", "output", "int8", "N"),
-            parameter("clamp_low", -128, 127),
-            parameter("clamp_high", -128, 127),
+            array("input", "input", dtype, "N"),
+            array("output", "output", dtype, "N"),
+            parameter("clamp_low", low, high),
+            parameter("clamp_high", low, high),
         ),
-    ),
-)
+    )
+
+
+SPECS = (_spec(8), _spec(16))

@@ -17,6 +17,7 @@ class Rounding(IntEnum):
     SINGLE = 2
     TOSA_DOUBLE = 3
     WIDE_16 = 4
+    FLOAT32_EVEN = 5
 
 
 class ShiftRounding(IntEnum):
@@ -29,46 +30,103 @@ class ShiftRounding(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """The shifts (inclusive, positive is left) and the signed accumulator width that a formula takes."""
+
+    shift_low: int
+    shift_high: int
+    exact_bits: int = 32
+
+
+LIMITS: dict[Rounding, Limits] = {
+    Rounding.DOUBLE_AWAY: Limits(-31, 30),
+    Rounding.DOUBLE_UP: Limits(-31, 30),
+    Rounding.SINGLE: Limits(-31, 30),
+    Rounding.TOSA_DOUBLE: Limits(-31, 29),
+    Rounding.WIDE_16: Limits(-31, 7, 48),
+    Rounding.FLOAT32_EVEN: Limits(-31, 30),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
-    """A named dialect.
+    """A named dialect: one runtime, with the formulas that it uses itself for its different operators.
 
     Attributes
     ----------
     name : str
         Library and mode.
     rounding : Rounding
-        The formula, see `contract.md`.
+        Layers with weights and an accumulator of 32 bits: conv2d, depthwise_conv2d, fully_connected,
+        transpose_conv2d, batch_matmul of int8. The formulas stand in `contract.md`.
+    element_rounding : Rounding
+        Every other operator that requantizes: add, sub, mul, mean, sum, quantize, leaky_relu and the rest.
+    wide_rounding : Rounding or None
+        Accumulators of 64 bits: int16 activations with an int64 bias, and batch_matmul of int16.
+        None where the runtime has no such layers: lowering must refuse them.
     shift_low, shift_high : int
-        The legal shifts, inclusive; positive is left.
+        The legal shifts of `rounding` and `element_rounding`, inclusive; positive is left.
     accumulator_bits : int
-        Width of the type that holds the accumulator: 32 or 64.
+        Width of the type that holds an accumulator of `rounding`: 32 or 64.
     description : str
         Who computes this.
     exact_bits : int
-        Signed width within which an accumulator must stay: 48 for WIDE_16, whose product would
-        not fit 64 bits otherwise.
+        Signed width within which an accumulator of `rounding` must stay: 48 for WIDE_16, whose
+        product would not fit 64 bits otherwise.
     """
 
     name: str
     rounding: Rounding
+    element_rounding: Rounding
+    wide_rounding: Rounding | None
     shift_low: int
     shift_high: int
     accumulator_bits: int
     description: str
     exact_bits: int = 32
 
+    def roundings(self) -> frozenset[Rounding]:
+        """Return every formula that a Program under this profile may name."""
+        wide = () if self.wide_rounding is None else (self.wide_rounding,)
+        return frozenset((self.rounding, self.element_rounding, *wide))
 
+    def limits(self, rounding: Rounding) -> Limits:
+        """Return the shifts and accumulators that a call with `rounding` may have under this profile."""
+        own = LIMITS[Rounding(rounding)]
+        if rounding == self.wide_rounding and rounding != self.rounding:
+            return own
+        return Limits(self.shift_low, min(self.shift_high, own.shift_high), own.exact_bits)
+
+
+def _profile(
+    name: str,
+    rounding: Rounding,
+    element: Rounding,
+    wide: Rounding | None,
+    description: str,
+    shift_high: int | None = None,
+) -> Profile:
+    own = LIMITS[rounding]
+    high = own.shift_high if shift_high is None else shift_high
+    bits = 64 if own.exact_bits > 32 else 32
+    return Profile(name, rounding, element, wide, own.shift_low, high, bits, description, own.exact_bits)
+
+
+_AWAY, _UP, _ONCE = Rounding.DOUBLE_AWAY, Rounding.DOUBLE_UP, Rounding.SINGLE
+_TOSA, _WIDE, _EVEN = Rounding.TOSA_DOUBLE, Rounding.WIDE_16, Rounding.FLOAT32_EVEN
 _ALL = (
-    Profile("tflite_double", Rounding.DOUBLE_AWAY, -31, 30, 32, "TFLite reference and TFLite-Micro"),
-    Profile("tflite_x86_optimized", Rounding.DOUBLE_UP, -31, 30, 32, "TFLite optimized kernels on x86"),
-    Profile("tflite_single", Rounding.SINGLE, -31, 30, 32, "TFLite built with single rounding"),
-    Profile("tosa_single", Rounding.SINGLE, -31, 29, 32, "TOSA RESCALE, SINGLE_ROUND, scale32"),
-    Profile("tosa_double", Rounding.TOSA_DOUBLE, -31, 29, 32, "TOSA RESCALE, DOUBLE_ROUND, scale32"),
-    Profile("cmsis_default", Rounding.DOUBLE_AWAY, -31, 30, 32, "CMSIS-NN as built by default"),
-    Profile("cmsis_single", Rounding.SINGLE, -31, 30, 32, "CMSIS-NN with single rounding"),
-    Profile(
-        "tflite_16x8", Rounding.WIDE_16, -31, 7, 64, "TFLite 16x8: 64-bit accumulator, 16-bit multiplier", 48
+    _profile("tflite_double", _AWAY, _AWAY, _WIDE, "TFLite reference and TFLite-Micro"),
+    _profile("tflite_x86_optimized", _UP, _AWAY, _WIDE, "TFLite optimized kernels on x86"),
+    _profile("tflite_single", _ONCE, _ONCE, _WIDE, "TFLite built with single rounding"),
+    _profile("tosa_single", _ONCE, _ONCE, None, "TOSA RESCALE, SINGLE_ROUND, scale32", 29),
+    _profile("tosa_double", _TOSA, _TOSA, None, "TOSA RESCALE, DOUBLE_ROUND, scale32"),
+    _profile("cmsis_default", _AWAY, _AWAY, _WIDE, "CMSIS-NN as built by default"),
+    _profile("cmsis_single", _ONCE, _ONCE, _WIDE, "CMSIS-NN with single rounding"),
+    _profile(
+        "tflite_16x8", _WIDE, _WIDE, _WIDE, "64-bit accumulator and 16-bit multiplier in every operator"
     ),
+    _profile("xnnpack_float32", _EVEN, _EVEN, None, "XNNPACK, by itself or under LiteRT"),
+    _profile("onnx_float32", _EVEN, _EVEN, None, "ONNX Runtime on the CPU"),
 )
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in _ALL}
 

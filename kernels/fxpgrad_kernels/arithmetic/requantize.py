@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fxpgrad_kernels.arithmetic.float32_rounding import requantize_float32_even
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_array_ref
 from fxpgrad_kernels.arithmetic.saturate import saturate_int32
 from fxpgrad_kernels.jit import device, kernel
@@ -28,6 +29,8 @@ def requantize(accumulator, multiplier, shift, rounding):
         product = np.int64(accumulator) * reduced
         return saturate_int32((product + (np.int64(1) << (np.int64(14) - s))) >> (np.int64(15) - s))
     x = saturate_int32(accumulator)
+    if rounding == np.int64(5):  # FLOAT32_EVEN: the product of two float32 numbers, ties to even
+        return requantize_float32_even(x, m, s)
     if rounding == np.int64(2):  # SINGLE: one rounding, ties up
         return saturate_int32((x * m + (np.int64(1) << (np.int64(30) - s))) >> (np.int64(31) - s))
     if rounding == np.int64(3):  # TOSA_DOUBLE: as DOUBLE_AWAY, both roundings folded into one bias
@@ -63,6 +66,19 @@ SPECS = (
             array("shift", "constant", "int32", "N", -31, 30),
             array("output", "output", "int32", "N"),
             parameter("rounding", 0, 3),
+        ),
+    ),
+    KernelSpec(
+        name="requantize_a32_even",
+        operator="arithmetic",
+        function=requantize_array,
+        reference=requantize_array_ref,
+        arguments=(
+            array("accumulator", "input", "int32", "N"),
+            array("multiplier", "constant", "int32", "N", 0),
+            array("shift", "constant", "int32", "N", -31, 30),
+            array("output", "output", "int32", "N"),
+            parameter("rounding", 5, 5),
         ),
     ),
     KernelSpec(

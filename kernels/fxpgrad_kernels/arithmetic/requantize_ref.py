@@ -32,6 +32,35 @@ def reduce_multiplier(multiplier: int, bits: int = 32) -> int:
     return min((multiplier + (1 << (half - 1))) // (1 << half), (1 << (half - 1)) - 1)
 
 
+def significant_bits(bits: int = 32) -> int:
+    """Return how many significant bits the floating-point numbers of FLOAT32_EVEN hold: 24 of 32."""
+    return bits * 3 // 4
+
+
+def _divide_half_even(value: int, power: int) -> int:
+    """Return value / 2**power rounded to nearest, ties to the even integer; a negative power multiplies."""
+    if power <= 0:
+        return value << -power
+    quotient, remainder = divmod(value, 1 << power)
+    half = 1 << (power - 1)
+    return quotient + (remainder > half or (remainder == half and quotient % 2 == 1))
+
+
+def _round_significant(value: int, digits: int) -> int:
+    """Return `value` rounded to `digits` significant bits, half to even, as a float of that precision."""
+    dropped = max(abs(value).bit_length() - digits, 0)
+    return _divide_half_even(value, dropped) << dropped
+
+
+def _float_product(x: int, multiplier: int, shift: int, bits: int) -> int:
+    """Return the product of two floats of `significant_bits(bits)`, rounded to an integer half to even."""
+    digits = significant_bits(bits)
+    dropped = bits - 1 - digits  # bits of the multiplier beyond the float's precision
+    scale = _divide_half_even(multiplier, dropped) << dropped
+    product = _round_significant(_round_significant(x, digits) * scale, digits)
+    return _divide_half_even(product, bits - 1 - shift)
+
+
 def requantize_scalar(accumulator: int, multiplier: int, shift: int, rounding: int, bits: int = 32) -> int:
     """Return accumulator * multiplier * 2**(shift - bits + 1), rounded as `profiles.Rounding` names it.
 
@@ -53,6 +82,8 @@ def requantize_scalar(accumulator: int, multiplier: int, shift: int, rounding: i
         product = accumulator * reduce_multiplier(multiplier, bits)
         return _saturate(_divide_to_nearest(product, bits // 2 - 1 - shift, ties_away=False), bits)
     x = _saturate(accumulator, bits)
+    if rounding == 5:
+        return _saturate(_float_product(x, multiplier, shift, bits), bits)
     if rounding == 2:
         return _saturate(_divide_to_nearest(x * multiplier, point - shift, ties_away=False), bits)
     if rounding == 3:
@@ -62,7 +93,7 @@ def requantize_scalar(accumulator: int, multiplier: int, shift: int, rounding: i
             bias += 1 << (point - 1) if x >= 0 else -(1 << (point - 1))
         return _saturate((x * multiplier + bias) // (1 << total), bits)
     if rounding not in (0, 1):
-        raise ValueError(f"rounding must be a code of profiles.Rounding, 0 to 4; got {rounding}")
+        raise ValueError(f"rounding must be a code of profiles.Rounding, 0 to 5; got {rounding}")
     left, right = max(shift, 0), max(-shift, 0)
     high = _divide_to_nearest(_saturate(x * (1 << left), bits) * multiplier, point, ties_away=False)
     return _divide_to_nearest(high, right, ties_away=rounding == 0)
@@ -86,5 +117,5 @@ def requantize_array_ref(
     shift: NDArray[np.int32],
     rounding: int,
 ) -> NDArray[np.int32]:
-    """Define the kernels `requantize_a32` and `requantize_a48`."""
+    """Define the kernels `requantize_a32`, `requantize_a32_even` and `requantize_a48`."""
     return requantize_ref(accumulator, multiplier, shift, rounding).astype(np.int32)

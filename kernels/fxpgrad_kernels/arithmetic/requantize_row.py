@@ -27,9 +27,12 @@ def requantize_row(row, multiplier, shift, rounding):
     elif rounding == 3:
         for i in range(row.size):
             row[i] = requantize(row[i], multiplier[i], shift[i], np.int64(3))
-    else:
+    elif rounding == 4:
         for i in range(row.size):
             row[i] = requantize(row[i], multiplier[i], shift[i], np.int64(4))
+    else:
+        for i in range(row.size):
+            row[i] = requantize(row[i], multiplier[i], shift[i], np.int64(5))
 
 
 @device
@@ -49,9 +52,12 @@ def requantize_row_uniform(row, multiplier, shift, rounding):
     elif rounding == 3:
         for i in range(row.size):
             row[i] = requantize(row[i], m, s, np.int64(3))
-    else:
+    elif rounding == 4:
         for i in range(row.size):
             row[i] = requantize(row[i], m, s, np.int64(4))
+    else:
+        for i in range(row.size):
+            row[i] = requantize(row[i], m, s, np.int64(5))
 
 
 @device

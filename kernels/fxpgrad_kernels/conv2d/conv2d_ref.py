@@ -9,9 +9,9 @@ from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 
 
 def conv2d_accumulators_ref(
-    input: NDArray[np.int8],
+    input: NDArray[np.int8 | np.int16],
     weights: NDArray[np.int8 | np.int16],
-    bias: NDArray[np.int32],
+    bias: NDArray[np.int32 | np.int64],
     out_hw: tuple[int, int],
     stride: tuple[int, int],
     pad: tuple[int, int],
@@ -80,3 +80,38 @@ def conv2d_ref(
         raise OverflowError("an accumulator leaves int32 although 32 bits were promised")
     scaled = requantize_ref(total, multiplier, shift, rounding) + output_zero_point
     return np.clip(scaled, clamp_low, clamp_high).astype(np.int8)
+
+
+def conv2d_16x8_ref(
+    input: NDArray[np.int16],
+    weights: NDArray[np.int8],
+    bias: NDArray[np.int64],
+    multiplier: NDArray[np.int32],
+    shift: NDArray[np.int32],
+    stride_h: int,
+    stride_w: int,
+    pad_top: int,
+    pad_left: int,
+    dilation_h: int,
+    dilation_w: int,
+    groups: int,
+    clamp_low: int,
+    clamp_high: int,
+    rounding: int,
+    *,
+    output_size: tuple[int, int],
+) -> NDArray[np.int16]:
+    """Define `conv2d_a16w8`: see contract.md."""
+    total = conv2d_accumulators_ref(
+        input,
+        weights,
+        bias,
+        output_size,
+        (stride_h, stride_w),
+        (pad_top, pad_left),
+        (dilation_h, dilation_w),
+        groups,
+        0,
+    )
+    scaled = requantize_ref(total, multiplier, shift, rounding)
+    return np.clip(scaled, clamp_low, clamp_high).astype(np.int16)

@@ -211,7 +211,7 @@ _PARAMETERS = (
     parameter("output_zero_point", -128, 127),
     parameter("clamp_low", -128, 127),
     parameter("clamp_high", -128, 127),
-    parameter("rounding", 0, 4),
+    parameter("rounding", 0, 5),
     parameter("accumulator_bits", 32, 64),
 )
 

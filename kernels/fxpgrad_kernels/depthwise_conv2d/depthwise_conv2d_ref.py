@@ -9,9 +9,9 @@ from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 
 
 def depthwise_accumulator_ref(
-    input: NDArray[np.int8],
+    input: NDArray[np.int8] | NDArray[np.int16],
     weights: NDArray[np.int8] | NDArray[np.int16],
-    bias: NDArray[np.int32],
+    bias: NDArray[np.int32] | NDArray[np.int64],
     strides: tuple[int, int],
     padding: tuple[int, int],
     dilations: tuple[int, int],
@@ -82,3 +82,36 @@ def depthwise_conv2d_ref(
     )
     value = requantize_ref(accumulator, multiplier, shift, rounding) + output_zero_point
     return np.clip(value, clamp_low, clamp_high).astype(np.int8)
+
+
+def depthwise_conv2d_16x8_ref(
+    input: NDArray[np.int16],
+    weights: NDArray[np.int8],
+    bias: NDArray[np.int64],
+    multiplier: NDArray[np.int32],
+    shift: NDArray[np.int32],
+    stride_h: int,
+    stride_w: int,
+    pad_top: int,
+    pad_left: int,
+    dilation_h: int,
+    dilation_w: int,
+    clamp_low: int,
+    clamp_high: int,
+    rounding: int,
+    *,
+    output_size: tuple[int, int] | None = None,
+) -> NDArray[np.int16]:
+    """Define `depthwise_conv2d_a16w8`."""
+    accumulator = depthwise_accumulator_ref(
+        input,
+        weights,
+        bias,
+        (stride_h, stride_w),
+        (pad_top, pad_left),
+        (dilation_h, dilation_w),
+        0,
+        output_size,
+    )
+    value = requantize_ref(accumulator, multiplier, shift, rounding)
+    return np.clip(value, clamp_low, clamp_high).astype(np.int16)

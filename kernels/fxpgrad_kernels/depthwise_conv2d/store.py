@@ -31,5 +31,7 @@ def store(accumulator, source, multiplier, shift, output, to, size, zero_point, 
         _store(accumulator, source, multiplier, shift, output, to, size, zero_point, low, high, np.int64(2))
     elif rounding == 3:
         _store(accumulator, source, multiplier, shift, output, to, size, zero_point, low, high, np.int64(3))
-    else:
+    elif rounding == 4:
         _store(accumulator, source, multiplier, shift, output, to, size, zero_point, low, high, np.int64(4))
+    else:
+        _store(accumulator, source, multiplier, shift, output, to, size, zero_point, low, high, np.int64(5))

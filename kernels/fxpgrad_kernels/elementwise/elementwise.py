@@ -1,20 +1,81 @@
-"""Elementwise addition of int8 activations: see `contract.md`."""
+"""Sums and differences of activations of two scales: see `contract.md`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from fxpgrad_kernels.arithmetic.requantize import requantize
-from fxpgrad_kernels.arithmetic.requantize_row import clamp_row, narrow_row, requantize_row_uniform
-from fxpgrad_kernels.elementwise.elementwise_ref import add_ref
-from fxpgrad_kernels.jit import kernel
+from fxpgrad_kernels.arithmetic.requantize_row import clamp_row, requantize_row_uniform
+from fxpgrad_kernels.elementwise.elementwise_ref import (
+    add_a16_ref,
+    add_ref,
+    subtract_a16_ref,
+    subtract_ref,
+)
+from fxpgrad_kernels.jit import device, kernel
 from fxpgrad_kernels.spec import KernelSpec, Parameters, Shapes, array, parameter
 
-__all__ = ["SPECS", "add"]
+__all__ = ["SPECS", "add", "add_a16", "subtract", "subtract_a16"]
 
 _VALUES = 256  # of an int8; also how many sums are finished at a time
+
+
+@device
+def scale_all_int8(multiplier, shift, scaled, a_zero_point, b_zero_point, left_shift, sign, rounding):
+    """Write what each of the 256 values of a, then of b, comes to in the common scale; b times `sign`."""
+    for i in range(_VALUES):
+        centred = np.int64(i - 128)
+        a = (centred - a_zero_point) << left_shift
+        b = (centred - b_zero_point) << left_shift
+        scaled[i] = requantize(a, multiplier[0], shift[0], rounding)
+        scaled[_VALUES + i] = sign * requantize(b, multiplier[1], shift[1], rounding)
+
+
+@device
+def store_row(row, output):
+    """Store int64 `row` in the narrower `output` of the same length; its values fit."""
+    for i in range(output.size):
+        output[i] = row[i]
+
+
+@device
+def _sum_a8(
+    input_a, input_b, multiplier, shift, scaled, row, output, output_zero_point, low, high, rounding
+):  # fmt: skip
+    scaled_a = scaled[:_VALUES]
+    scaled_b = scaled[_VALUES : 2 * _VALUES]
+    for start in range(0, output.size, _VALUES):
+        size = min(_VALUES, output.size - start)
+        total = row[:size]
+        part_a = input_a[start : start + size]
+        part_b = input_b[start : start + size]
+        for i in range(size):
+            total[i] = scaled_a[np.int64(part_a[i]) + 128] + scaled_b[np.int64(part_b[i]) + 128]
+        requantize_row_uniform(total, multiplier[2], shift[2], rounding)
+        clamp_row(total, output_zero_point, low, high)
+        store_row(total, output[start : start + size])
+
+
+@device
+def _sum_a16(input_a, input_b, multiplier, shift, scaled, row, output, left_shift, sign, low, high, rounding):
+    for start in range(0, output.size, _VALUES):
+        size = min(_VALUES, output.size - start)
+        total, other = row[:size], scaled[:size]
+        part_a = input_a[start : start + size]
+        part_b = input_b[start : start + size]
+        for i in range(size):
+            total[i] = np.int64(part_a[i]) << left_shift
+            other[i] = np.int64(part_b[i]) << left_shift
+        requantize_row_uniform(total, multiplier[0], shift[0], rounding)
+        requantize_row_uniform(other, multiplier[1], shift[1], rounding)
+        for i in range(size):
+            total[i] += sign * other[i]
+        requantize_row_uniform(total, multiplier[2], shift[2], rounding)
+        clamp_row(total, np.int64(0), low, high)
+        store_row(total, output[start : start + size])
 
 
 @kernel
@@ -45,53 +106,109 @@ def add(
         A code of `profiles.Rounding`, used for all three pairs.
     """
     # Only 256 values can come in on either side: scale each of them once.
-    for i in range(_VALUES):
-        centred = np.int64(i - 128)
-        a = (centred - input_a_zero_point) << left_shift
-        b = (centred - input_b_zero_point) << left_shift
-        scaled[i] = requantize(a, multiplier[0], shift[0], rounding)
-        scaled[_VALUES + i] = requantize(b, multiplier[1], shift[1], rounding)
-    scaled_a = scaled[:_VALUES]
-    scaled_b = scaled[_VALUES : 2 * _VALUES]
-    for start in range(0, output.size, _VALUES):
-        size = min(_VALUES, output.size - start)
-        total = row[:size]
-        part_a = input_a[start : start + size]
-        part_b = input_b[start : start + size]
-        for i in range(size):
-            total[i] = scaled_a[np.int64(part_a[i]) + 128] + scaled_b[np.int64(part_b[i]) + 128]
-        requantize_row_uniform(total, multiplier[2], shift[2], rounding)
-        clamp_row(total, output_zero_point, clamp_low, clamp_high)
-        narrow_row(total, output[start : start + size])
+    a_zero, b_zero = input_a_zero_point, input_b_zero_point
+    scale_all_int8(multiplier, shift, scaled, a_zero, b_zero, left_shift, np.int64(1), rounding)
+    _sum_a8(
+        input_a, input_b, multiplier, shift, scaled, row, output, output_zero_point, clamp_low, clamp_high,
+        rounding,
+    )  # fmt: skip
 
 
-def _workspace(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:
+@kernel
+def subtract(
+    input_a, input_b, multiplier, shift, scaled, row, output, input_a_zero_point, input_b_zero_point,
+    output_zero_point, left_shift, clamp_low, clamp_high, rounding,
+):  # fmt: skip
+    """Subtract b from a; parameters as of `add`."""
+    a_zero, b_zero = input_a_zero_point, input_b_zero_point
+    scale_all_int8(multiplier, shift, scaled, a_zero, b_zero, left_shift, np.int64(-1), rounding)
+    _sum_a8(
+        input_a, input_b, multiplier, shift, scaled, row, output, output_zero_point, clamp_low, clamp_high,
+        rounding,
+    )  # fmt: skip
+
+
+@kernel
+def add_a16(
+    input_a, input_b, multiplier, shift, scaled, row, output, left_shift, clamp_low, clamp_high, rounding
+):
+    """Add two int16 tensors of different scales and zero points 0.
+
+    Parameters
+    ----------
+    input_a, input_b : int16 [N]
+        Operands, flat.
+    multiplier, shift : int32 [3]
+        As of `add`.
+    scaled, row : int64 [256]
+        Workspaces: a stretch of b after scaling, and of sums.
+    output : int16 [N]
+        Written.
+    left_shift : int in [0, 15]
+        Fraction bits of the sum; TFLite uses 15.
+    clamp_low, clamp_high : int in [-32768, 32767]
+        Bounds of the output, low <= high.
+    rounding : int
+        A code of `profiles.Rounding`, used for all three pairs.
+    """
+    plus = np.int64(1)
+    _sum_a16(
+        input_a, input_b, multiplier, shift, scaled, row, output, left_shift, plus, clamp_low, clamp_high,
+        rounding,
+    )  # fmt: skip
+
+
+@kernel
+def subtract_a16(
+    input_a, input_b, multiplier, shift, scaled, row, output, left_shift, clamp_low, clamp_high, rounding
+):
+    """Subtract b from a; parameters as of `add_a16`."""
+    minus = np.int64(-1)
+    _sum_a16(
+        input_a, input_b, multiplier, shift, scaled, row, output, left_shift, minus, clamp_low, clamp_high,
+        rounding,
+    )  # fmt: skip
+
+
+def _tables(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:
     del shapes, parameters
     return {"scaled": 2 * _VALUES, "row": _VALUES}
 
 
-SPECS = (
-    KernelSpec(
-        name="add_a8",
+def _stretches(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:
+    del shapes, parameters
+    return {"scaled": _VALUES, "row": _VALUES}
+
+
+def _spec(name: str, function: Any, reference: Callable[..., Any], bits: int) -> KernelSpec:
+    dtype, low, high = f"int{bits}", -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    zero_points = ("input_a_zero_point", "input_b_zero_point", "output_zero_point")
+    return KernelSpec(
+        name=name,
         operator="elementwise",
-        function=add,
-        reference=add_ref,
-        workspace=_workspace,
+        function=function,
+        reference=reference,
+        workspace=_tables if bits == 8 else _stretches,
         arguments=(
-            array("input_a", "input", "int8", "N"),
-            array("input_b", "input", "int8", "N"),
+            array("input_a", "input", dtype, "N"),
+            array("input_b", "input", dtype, "N"),
             array("multiplier", "constant", "int32", "3", 0),
             array("shift", "constant", "int32", "3", -31, 30),
             array("scaled", "workspace", "int64", "V"),
             array("row", "workspace", "int64", "R"),
-            array("output", "output", "int8", "N"),
-            parameter("input_a_zero_point", -128, 127),
-            parameter("input_b_zero_point", -128, 127),
-            parameter("output_zero_point", -128, 127),
-            parameter("left_shift", 0, 22),
-            parameter("clamp_low", -128, 127),
-            parameter("clamp_high", -128, 127),
-            parameter("rounding", 0, 4),
+            array("output", "output", dtype, "N"),
+            *(parameter(zero_point, low, high) for zero_point in zero_points if bits == 8),
+            parameter("left_shift", 0, 22 if bits == 8 else 15),
+            parameter("clamp_low", low, high),
+            parameter("clamp_high", low, high),
+            parameter("rounding", 0, 5),
         ),
-    ),
+    )
+
+
+SPECS = (
+    _spec("add_a8", add, add_ref, 8),
+    _spec("sub_a8", subtract, subtract_ref, 8),
+    _spec("add_a16", add_a16, add_a16_ref, 16),
+    _spec("sub_a16", subtract_a16, subtract_a16_ref, 16),
 )

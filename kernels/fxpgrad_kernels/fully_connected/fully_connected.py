@@ -163,7 +163,7 @@ def _spec(name, function, weight_dtype, workspace):
             parameter("output_zero_point", -128, 127),
             parameter("clamp_low", -128, 127),
             parameter("clamp_high", -128, 127),
-            parameter("rounding", 0, 4),
+            parameter("rounding", 0, 5),
             parameter("accumulator_bits", 32, 64),
         ),
     )

@@ -42,3 +42,19 @@ def fully_connected_ref(
         raise OverflowError("an accumulator leaves int32 although 32 bits were promised")
     scaled = requantize_ref(total, multiplier, shift, rounding) + output_zero_point
     return np.clip(scaled, clamp_low, clamp_high).astype(np.int8)
+
+
+def fully_connected_16x8_ref(
+    input: NDArray[np.int16],
+    weights: NDArray[np.int8],
+    bias: NDArray[np.int64],
+    multiplier: NDArray[np.int32],
+    shift: NDArray[np.int32],
+    clamp_low: int,
+    clamp_high: int,
+    rounding: int,
+) -> NDArray[np.int16]:
+    """Define `fully_connected_a16w8`."""
+    total = input.astype(np.int64) @ weights.astype(np.int64).T + bias
+    scaled = requantize_ref(total, multiplier, shift, rounding)
+    return np.clip(scaled, clamp_low, clamp_high).astype(np.int16)

@@ -179,7 +179,7 @@ SPECS = (
             array("output", "output", "int8", "B C"),
             parameter("input_zero_point", -128, 127),
             parameter("output_zero_point", -128, 127),
-            parameter("rounding", 0, 4),
+            parameter("rounding", 0, 5),
         ),
         _workspace,
     ),

@@ -1,55 +1,88 @@
-"""From one int8 quantization to another: see `contract.md`."""
+"""From one quantization to another: see `contract.md`."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from fxpgrad_kernels.arithmetic.requantize import requantize
+from fxpgrad_kernels.arithmetic.saturate import saturate_int8, saturate_int16, saturate_int32
 from fxpgrad_kernels.jit import kernel
-from fxpgrad_kernels.quantization.quantization_ref import quantize_ref
-from fxpgrad_kernels.spec import KernelSpec, array, parameter
+from fxpgrad_kernels.quantization.quantization_ref import (
+    quantize_ref,
+    quantize_to_a16_ref,
+    quantize_to_a32_ref,
+)
+from fxpgrad_kernels.spec import INT_RANGES, KernelSpec, array, parameter
 
-__all__ = ["SPECS", "quantize"]
+__all__ = ["SPECS", "quantize", "quantize_to_a16", "quantize_to_a32"]
 
 
 @kernel
 def quantize(input, multiplier, shift, output, input_zero_point, output_zero_point, rounding):
-    """Express int8 values in another scale and zero point, saturating to int8.
+    """Express values in another scale and zero point, saturating to int8.
 
     Parameters
     ----------
-    input : int8 [N]
+    input : int8, int16 or int32 [N]
         Activations, flat.
     multiplier, shift : int32 [1]
         Pair of input scale / output scale.
     output : int8 [N]
         Written.
-    input_zero_point, output_zero_point : int in [-128, 127]
-        Zero points.
+    input_zero_point, output_zero_point : int
+        Zero points, within the types.
     rounding : int
         A code of `profiles.Rounding`.
     """
     m, s = multiplier[0], shift[0]
     for i in range(output.size):
-        centred = np.int64(input[i]) - input_zero_point
-        value = requantize(centred, m, s, rounding) + output_zero_point
-        output[i] = np.int8(min(max(value, np.int64(-128)), np.int64(127)))
+        value = requantize(np.int64(input[i]) - input_zero_point, m, s, rounding)
+        output[i] = saturate_int8(value + output_zero_point)
 
 
-SPECS = (
-    KernelSpec(
-        name="quantize_a8",
+@kernel
+def quantize_to_a16(input, multiplier, shift, output, input_zero_point, output_zero_point, rounding):
+    """Do as `quantize`, saturating to int16."""
+    m, s = multiplier[0], shift[0]
+    for i in range(output.size):
+        value = requantize(np.int64(input[i]) - input_zero_point, m, s, rounding)
+        output[i] = saturate_int16(value + output_zero_point)
+
+
+@kernel
+def quantize_to_a32(input, multiplier, shift, output, input_zero_point, output_zero_point, rounding):
+    """Do as `quantize`, saturating to int32."""
+    m, s = multiplier[0], shift[0]
+    for i in range(output.size):
+        value = requantize(np.int64(input[i]) - input_zero_point, m, s, rounding)
+        output[i] = saturate_int32(value + output_zero_point)
+
+
+_FUNCTIONS = {
+    8: (quantize, quantize_ref),
+    16: (quantize_to_a16, quantize_to_a16_ref),
+    32: (quantize_to_a32, quantize_to_a32_ref),
+}
+
+
+def _spec(source: int, target: int) -> KernelSpec:
+    function, reference = _FUNCTIONS[target]
+    return KernelSpec(
+        name=f"quantize_a{source}" if source == target else f"quantize_a{source}_a{target}",
         operator="quantization",
-        function=quantize,
-        reference=quantize_ref,
+        function=function,
+        reference=reference,
         arguments=(
-            array("input", "input", "int8", "N"),
+            array("input", "input", f"int{source}", "N"),
             array("multiplier", "constant", "int32", "1", 0),
             array("shift", "constant", "int32", "1", -31, 30),
-            array("output", "output", "int8", "N"),
-            parameter("input_zero_point", -128, 127),
-            parameter("output_zero_point", -128, 127),
-            parameter("rounding", 0, 4),
+            array("output", "output", f"int{target}", "N"),
+            parameter("input_zero_point", *INT_RANGES[f"int{source}"]),
+            parameter("output_zero_point", *INT_RANGES[f"int{target}"]),
+            parameter("rounding", 0, 5),
         ),
-    ),
-)
+    )
+
+
+_PAIRS = ((8, 8), (8, 16), (8, 32), (16, 8), (16, 16), (16, 32), (32, 8), (32, 16))
+SPECS = tuple(_spec(source, target) for source, target in _PAIRS)

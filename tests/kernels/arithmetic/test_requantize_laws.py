@@ -13,12 +13,17 @@ from math import ceil, floor
 import pytest
 
 from fxpgrad_kernels.arithmetic.profiles import Rounding
-from fxpgrad_kernels.arithmetic.requantize_ref import reduce_multiplier, requantize_scalar
+from fxpgrad_kernels.arithmetic.requantize_ref import (
+    reduce_multiplier,
+    requantize_scalar,
+    significant_bits,
+)
 
 HALF = Fraction(1, 2)
 BITS = 6
 POINT = BITS - 1
 TOP = 2**POINT
+FIXED_POINT = [r for r in Rounding if r not in (Rounding.WIDE_16, Rounding.FLOAT32_EVEN)]
 EVERY_ROUNDING = pytest.mark.parametrize("rounding", list(Rounding), ids=lambda rounding: rounding.name)
 
 
@@ -109,8 +114,36 @@ def test_roundings_differ_by_at_most_one_where_nothing_saturates():
         for x in words():
             if not -TOP <= x << max(s, 0) < TOP:
                 continue
-            results = [requantize_scalar(x, m, s, r, BITS) for r in Rounding if r != Rounding.WIDE_16]
+            results = [requantize_scalar(x, m, s, r, BITS) for r in FIXED_POINT]
             assert max(results) - min(results) <= 1
+
+
+def test_float_rounding_is_the_exact_product_rounded_once_to_even_where_the_float_holds_it():
+    for m, s in pairs(Rounding.FLOAT32_EVEN, 8):
+        for x in words(8):
+            if m % 2 == 0 and abs(x * m).bit_length() <= significant_bits(8):
+                exact = saturate(round(x * m * Fraction(2) ** (s - 7)), 8)
+                assert requantize_scalar(x, m, s, Rounding.FLOAT32_EVEN, 8) == exact
+
+
+def test_float_rounding_is_antisymmetric():
+    for m, s in pairs(Rounding.FLOAT32_EVEN):
+        for x in range(1, TOP):
+            minus = requantize_scalar(-x, m, s, Rounding.FLOAT32_EVEN, BITS)
+            assert saturate(-minus) == requantize_scalar(x, m, s, Rounding.FLOAT32_EVEN, BITS)
+
+
+def test_float_rounding_differs_by_at_most_one_from_the_exact_product_while_results_are_small():
+    """Two roundings of relative size 2**-digits cannot move a result below 2**(digits - 2) by a half."""
+    digits = significant_bits(8)
+    for m, s in pairs(Rounding.FLOAT32_EVEN, 8):
+        if m % 2 ** (7 - digits):
+            continue  # not the multiplier of a float
+        for x in words(8):
+            real = x * m * Fraction(2) ** (s - 7)
+            if abs(real) <= 2 ** (digits - 2):
+                result = requantize_scalar(x, m, s, Rounding.FLOAT32_EVEN, 8)
+                assert abs(result - nearest_up(real)) <= 1
 
 
 # --- the same formulas in the shapes in which their authors state them
@@ -165,4 +198,4 @@ def test_tosa_double_equals_double_away_on_every_8_bit_word_that_the_left_shift_
 
 def test_unknown_rounding_is_refused():
     with pytest.raises(ValueError, match="rounding must be"):
-        requantize_scalar(1, 2**30, 0, 5)
+        requantize_scalar(1, 2**30, 0, 6)

@@ -1,0 +1,56 @@
+"""`fxpgrad convert`: a model file becomes an .fxp file, integers under one profile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fxpgrad.cli.terminal import (
+    FILE_NAME,
+    byte_text,
+    json_option,
+    print_json,
+    print_rich,
+    profile_option,
+    require_writable,
+)
+from fxpgrad.errors import InputError
+from fxpgrad.importers.model_file import load_program
+from fxpgrad.program.store import save
+
+
+@click.command("convert")
+@click.argument("model", type=FILE_NAME)
+@click.option("-o", "--output", "output_path", type=FILE_NAME, required=True, help=".fxp file to write.")
+@profile_option
+@json_option
+def convert_command(model: str, output_path: str, profile: str | None, as_json: bool) -> None:
+    """Convert a quantized .tflite or .onnx file to an .fxp file.
+
+    The .fxp file holds integers only, under one rounding profile.
+    """
+    target = require_writable(output_path)
+    if target.suffix != ".fxp":
+        raise InputError(f"--output must name an .fxp file; got {output_path}")
+    if target == Path(model).resolve():
+        raise InputError("--output must not be the model itself")
+    program = load_program(model, profile)
+    save(program, output_path)
+    size = Path(output_path).stat().st_size
+    payload = {
+        "model": program.name,
+        "profile": program.profile,
+        "calls": len(program.calls),
+        "weights_bytes": program.weights_bytes,
+        "weights_sha256": program.constants_sha256(),
+        "output": output_path,
+        "file_bytes": size,
+    }
+    if as_json:
+        print_json(payload)
+        return
+    print_rich(
+        f"{program.name}: {len(program.calls)} calls under {program.profile}, "
+        f"{byte_text(program.weights_bytes)} of constants → {output_path} ({byte_text(size)})"
+    )

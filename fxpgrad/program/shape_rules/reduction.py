@@ -1,0 +1,7 @@
+"""Reductions: rows of equal length."""
+
+from __future__ import annotations
+
+from fxpgrad.program.shape_rules.call_view import ShapeRule
+
+RULES: dict[str, ShapeRule] = {}
