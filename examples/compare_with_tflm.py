@@ -1,6 +1,6 @@
 """Compares whole models with other runtimes, tensor by tensor and value by value.
 
-With stored results nothing else needs to be installed; `--deep` runs all inputs, else the first four of a set::
+With stored results nothing else has to be installed; `--deep` runs all inputs, else four of each set::
 
     python examples/compare_with_tflm.py stored ../shared/data [--deep] [--runtime xnnpack] [MODEL ...]
 

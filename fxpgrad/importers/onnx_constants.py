@@ -177,10 +177,11 @@ def _slice(node: OnnxNode, inputs: Inputs) -> Array:
 def _divide(node: OnnxNode, inputs: Inputs) -> Array:
     a, b = needed(node, inputs, 0), needed(node, inputs, 1)
     if a.dtype.kind == "f":
-        return a / b
+        return np.asarray(a / b)
     if (b == 0).any():
         raise node.refuse("it divides by zero")
-    return (np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))).astype(a.dtype)
+    quotient = np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))
+    return np.asarray(quotient, a.dtype)
 
 
 def _quantize(node: OnnxNode, inputs: Inputs) -> Array:

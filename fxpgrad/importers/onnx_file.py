@@ -6,8 +6,9 @@ this project does not control; every rule that the importer relies on is checked
 
 from __future__ import annotations
 
+import importlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,12 +51,12 @@ _LEAST_OPSET = 7
 _FLOAT, _INT, _STRING, _TENSOR, _FLOATS, _INTS, _STRINGS = 1, 2, 3, 4, 6, 7, 8
 
 
-def _onnx() -> ModuleType:
+def onnx_package() -> ModuleType:
+    """Return the module `onnx`, or say how to install it."""
     try:
-        import onnx  # noqa: PLC0415
+        return importlib.import_module("onnx")
     except ImportError:
         raise MissingExtraError("ONNX files need the package onnx: pip install 'fxpgrad[onnx]'") from None
-    return onnx
 
 
 def read_onnx_file(path: str | Path) -> OnnxModel:
@@ -98,8 +99,8 @@ def parse_onnx(content: bytes, folder: Path | None = None) -> OnnxModel:
     ModelFileError
         The content is not a well-formed ONNX model, or uses something that no importer could read.
     """
-    onnx = _onnx()
-    from google.protobuf.message import DecodeError  # noqa: PLC0415
+    onnx = onnx_package()
+    decode_error = importlib.import_module("google.protobuf.message").DecodeError
 
     if len(content) > LARGEST_FILE:
         raise ModelFileError(f"the model is larger than {LARGEST_FILE} bytes, the limit for a model file")
@@ -110,7 +111,7 @@ def parse_onnx(content: bytes, folder: Path | None = None) -> OnnxModel:
         if not graph.node and not graph.output:
             raise ModelFileError("this is not an ONNX model: it has neither nodes nor outputs")
         return _model(model, graph, folder)
-    except (DecodeError, UnicodeDecodeError, OSError, OverflowError, ValueError, TypeError) as error:
+    except (decode_error, UnicodeDecodeError, OSError, OverflowError, ValueError, TypeError) as error:
         if isinstance(error, ModelFileError):
             raise
         raise ModelFileError(f"this is not a well-formed ONNX model: {error}") from error
@@ -167,25 +168,22 @@ def _node(index: int, node: Any, folder: Path | None) -> OnnxNode:
 
 
 def _attribute(attribute: Any, where: str, folder: Path | None) -> Any:
-    kind = attribute.type
-    if kind == _FLOAT:
-        return float(attribute.f)
-    if kind == _INT:
-        return int(attribute.i)
-    if kind == _STRING:
-        return attribute.s.decode("utf-8", "replace")
-    if kind == _TENSOR:
-        return _array(attribute.t, f"{where}: attribute {printable(attribute.name)}", folder)
-    if kind == _FLOATS:
-        return [float(item) for item in attribute.floats]
-    if kind == _INTS:
-        return [int(item) for item in attribute.ints]
-    if kind == _STRINGS:
-        return [item.decode("utf-8", "replace") for item in attribute.strings]
-    raise ModelFileError(
-        f"{where}: attribute {printable(attribute.name)} has the type {kind}; "
-        "subgraphs (If, Loop, Scan), sparse tensors and functions are not supported"
-    )
+    kind, label = attribute.type, f"{where}: attribute {printable(attribute.name)}"
+    readers: dict[int, Callable[[], Any]] = {
+        _FLOAT: lambda: float(attribute.f),
+        _INT: lambda: int(attribute.i),
+        _STRING: lambda: attribute.s.decode("utf-8", "replace"),
+        _TENSOR: lambda: _array(attribute.t, label, folder),
+        _FLOATS: lambda: [float(item) for item in attribute.floats],
+        _INTS: lambda: [int(item) for item in attribute.ints],
+        _STRINGS: lambda: [item.decode("utf-8", "replace") for item in attribute.strings],
+    }
+    if kind not in readers:
+        raise ModelFileError(
+            f"{label} has the type {kind}; subgraphs (If, Loop, Scan), sparse tensors and functions are "
+            "not supported"
+        )
+    return readers[kind]()
 
 
 def _array(tensor: Any, where: str, folder: Path | None) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +22,13 @@ from fxpgrad.importers import (
 )
 from fxpgrad.importers.onnx_constants import fold
 from fxpgrad.importers.onnx_file import parse_onnx, read_onnx_file
+from fxpgrad.importers.onnx_imported import ImportedOnnx, Location
 from fxpgrad.importers.onnx_inputs import add_input
 from fxpgrad.importers.onnx_model import Array, OnnxModel, OnnxNode, printable
 from fxpgrad.importers.onnx_translation import Rule, Translation, refuse_unknown
 from fxpgrad.importers.onnx_values import (
     ActivationValue,
     ConstantValue,
-    Order,
 )
 
 RULES: dict[str, Rule] = {
@@ -53,85 +53,23 @@ _CORRUPT = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Location:
-    """Where an ONNX value is in the Graph.
-
-    tensor: its name; order: axis k of the tensor holds the ONNX axis order[k], both without the batch;
-    dtype: of the file ("uint8" values are int8 in the Graph, 128 less); batched: whether the ONNX value
-    has the batch in front.
-    """
-
-    tensor: str
-    order: Order
-    dtype: str
-    batched: bool
-
-    def to_graph(self, array: ArrayLike) -> Array:
-        """Return an ONNX array [B, ...] as the Graph holds it: axes and integers of the tensor."""
-        given = np.asarray(array)
-        first = int(self.batched)
-        if given.ndim != len(self.order) + first:
-            raise InputError(f"{self.tensor} has {len(self.order) + first} axes in ONNX; got {given.ndim}")
-        moved = given if self.batched else given[None]
-        moved = moved.transpose(0, *(axis + 1 for axis in self.order))
-        if self.dtype == "uint8" and given.dtype == np.uint8:
-            moved = (moved.astype(np.int16) - 128).astype(np.int8)
-        return np.ascontiguousarray(moved)
-
-    def from_graph(self, array: ArrayLike) -> Array:
-        """Return a tensor of the Graph [B, ...] as ONNX holds it."""
-        given = np.asarray(array)
-        if self.dtype == "uint8" and given.dtype == np.int8:
-            given = (given.astype(np.int16) + 128).astype(np.uint8)
-        back = np.argsort(self.order).tolist() if self.order else []
-        moved = given.transpose(0, *(axis + 1 for axis in back))
-        return np.ascontiguousarray(moved if self.batched else moved[0])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ImportedOnnx:
-    """A Graph and where the ONNX model's values are in it.
-
-    values: by ONNX name, all that have a tensor; inputs, outputs: the model's own names, in order;
-    notes: what a user should know about the results.
-    """
-
-    graph: Graph
-    model: OnnxModel
-    values: Mapping[str, Location]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    def arrange(self, data: ArrayLike | Mapping[str, ArrayLike]) -> Array | dict[str, Array]:
-        """Return model inputs as the Graph wants them: images [B, C, H, W] become [B, H, W, C].
-
-        One array for a model of one input, else a mapping by the model's input names; then the result
-        is one by the Graph's names.
-        """
-        if not isinstance(data, Mapping):
-            if len(self.inputs) != 1:
-                raise InputError(f"the model has the inputs {list(self.inputs)}; pass a mapping by name")
-            return self.values[self.inputs[0]].to_graph(data)
-        if set(data) != set(self.inputs):
-            raise InputError(f"data must hold the inputs {list(self.inputs)}; got {sorted(data)}")
-        return {self.values[name].tensor: self.values[name].to_graph(array) for name, array in data.items()}
-
-
 def import_onnx(
     source: str | Path | bytes,
+    name: str | None = None,
     *,
     constants: Mapping[str, ArrayLike] | None = None,
     outputs: Sequence[str] | None = None,
     batch_axis: bool = True,
+    folder: Path | None = None,
 ) -> ImportedOnnx:
     """Import an ONNX model.
 
     Parameters
     ----------
     source : str or Path or bytes
-        The file, or its content. Data in other files need the path.
+        The file, or its content.
+    name : str, optional
+        Of the Graph; by default the name that the file gives.
     constants : mapping, optional
         Values of model inputs that are to be constants (weights or scales given as inputs), or other
         values for initializers.
@@ -140,6 +78,8 @@ def import_onnx(
     batch_axis : bool
         Whether axis 0 of every input and output counts rows. Without, a row of the Graph is a whole run
         of the model.
+    folder : Path, optional
+        Where files with large tensors lie, if `source` is the content; by default beside the file.
 
     Returns
     -------
@@ -153,21 +93,22 @@ def import_onnx(
     MissingExtraError
         The package `onnx` is not installed.
     """
-    model = parse_onnx(source) if isinstance(source, bytes) else read_onnx_file(source)
-    given = {name: np.asarray(value) for name, value in (constants or {}).items()}
-    for name in given:
-        if name not in model.constants and name not in {value.name for value in model.inputs}:
-            raise InputError(f"the model has no input or constant called {name!r}")
+    model = parse_onnx(source, folder) if isinstance(source, bytes) else read_onnx_file(source)
+    model = model if name is None else replace(model, name=name)
+    given = {key: np.asarray(value) for key, value in (constants or {}).items()}
+    for key in given:
+        if key not in model.constants and key not in {value.name for value in model.inputs}:
+            raise InputError(f"the model has no input or constant called {key!r}")
     wanted = tuple(value.name for value in model.outputs) if outputs is None else tuple(outputs)
     nodes = _live(model, wanted)
     quantized = any(_is_integer(node) for node in nodes)
     translation = Translation(model, int(batch_axis), None, quantized, wanted)
     translation.target_ahead = onnx_qdq.target_ahead
-    for name, array in {**model.constants, **given}.items():
-        translation.values[name] = ConstantValue(array)
+    for key, array in {**model.constants, **given}.items():
+        translation.values[key] = ConstantValue(array)
     for node in nodes:
-        for name in set(node.inputs):
-            translation.consumers.setdefault(name, []).append(node)
+        for key in set(node.inputs):
+            translation.consumers.setdefault(key, []).append(node)
     try:
         return _translated(translation, nodes, given)
     except _CORRUPT as error:
@@ -293,9 +234,12 @@ def _shape(translation: Translation, node: OnnxNode) -> None:
 
 def _location(translation: Translation, value: ActivationValue) -> Location:
     kind = translation.writer.kind(value.tensor)
-    return Location(
-        value.tensor, value.order, "uint8" if kind.unsigned else kind.dtype, bool(translation.lead)
-    )
+    batched = bool(translation.lead)
+    if kind.quantization is None:
+        return Location(value.tensor, value.order, kind.dtype, batched)
+    dtype = "uint8" if kind.unsigned else kind.dtype
+    zero_point = kind.zero_point + (128 if kind.unsigned else 0)
+    return Location(value.tensor, value.order, dtype, batched, kind.scale, zero_point)
 
 
 def _graph(translation: Translation, inputs: list[str]) -> Graph:
@@ -312,7 +256,7 @@ def _graph(translation: Translation, inputs: list[str]) -> Graph:
         source = translation.values[name]
         assert isinstance(source, ActivationValue)
         sources.append(source.tensor)
-    writer = translation.writer
-    graph = Graph(translation.model.name, writer.tensors, tuple(writer.nodes), tuple(sources), tuple(outputs))
+    tensors, nodes = translation.writer.live(outputs)
+    graph = Graph(translation.model.name, tensors, nodes, tuple(sources), tuple(outputs))
     check_graph(graph)
     return graph

@@ -54,7 +54,8 @@ def add_input(translation: Translation, value: OnnxValue) -> None:
     sample = shape[translation.lead :]
     if any(extent is None for extent in sample):
         raise ModelFileError(
-            f"input {printable(name)} has open extents besides the batch ({list(shape)}); export it with fixed ones"
+            f"input {printable(name)} has open extents besides the batch ({list(shape)}); "
+            "export it with fixed ones"
         )
     extents: Shape = tuple(int(extent) for extent in sample if extent is not None)
     order = _wanted_order(translation, name, len(extents), 32)
@@ -69,7 +70,8 @@ def add_input(translation: Translation, value: OnnxValue) -> None:
         kind, real = found, False
     else:
         raise ModelFileError(
-            f"input {printable(name)} is {dtype or 'of no known type'}; supported: float32, int8, uint8, int16"
+            f"input {printable(name)} is {dtype or 'of no known type'}; "
+            "supported: float32, int8, uint8, int16"
         )
     tensor = translation.writer.input(name, tuple(extents[axis] for axis in order), kind)
     translation.values[name] = ActivationValue(tensor, order, real)
@@ -92,9 +94,8 @@ def _wanted_order(translation: Translation, name: str, rank: int, steps: int) ->
         if reader.op == "Transpose" and isinstance(permutation, list):
             own = [axis - translation.lead for axis in permutation[translation.lead :]]
             if sorted(own) == list(range(rank)):
-                return tuple(
-                    own[axis] for axis in _wanted_order(translation, reader.outputs[0], rank, steps - 1)
-                )
+                behind = _wanted_order(translation, reader.outputs[0], rank, steps - 1)
+                return tuple(own[axis] for axis in behind)
         if reader.op in _SAME_AXES or "QLinearAdd" in reader.op or "QLinearMul" in reader.op:
             return _wanted_order(translation, reader.outputs[0], rank, steps - 1)
     return identity(rank)

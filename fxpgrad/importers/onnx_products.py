@@ -22,7 +22,7 @@ def dense(
     *,
     transposed: bool = False,
 ) -> None:
-    """Add a fully_connected: weights [in, out], or [out, in] if `transposed`; the last axis holds features."""
+    """Add a fully_connected over the last axis: weights [in, out], or [out, in] if `transposed`."""
     if weights.array.ndim != 2:
         raise node.refuse(f"weights of the shape {list(weights.array.shape)}; only matrices are supported")
     channel_axis = 0 if transposed else 1

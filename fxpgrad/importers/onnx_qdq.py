@@ -40,6 +40,8 @@ MOVES: tuple[str, ...] = (
     "Transpose",
     "Unsqueeze",
 )
+# Operators on integers without scales: their tensors have the scale 1.
+SUMS: tuple[str, ...] = ("ConvInteger", "MatMulInteger")
 _LONGEST_LOOK = 32
 _SCALE_LOW, _SCALE_HIGH = 1e-38, 1e38
 
@@ -104,29 +106,27 @@ def target_ahead(translation: Translation, node: OnnxNode, name: str, fuses: boo
 def _look(translation: Translation, name: str, fuses: bool, steps: int) -> Target | None:
     """Follow a float value to its quantization; a target without a name takes that of the value."""
     readers = [reader for reader in translation.consumers.get(name, ()) if reader.op != "Shape"]
-    if not readers or name in translation.outputs or steps == 0:
-        return None
     kinds = [_quantizer_kind(translation, reader) for reader in readers if reader.op in QUANTIZE]
-    if len(kinds) == len(readers):
-        if any(not kind.same(kinds[0]) for kind in kinds):
-            return None
-        return Target(readers[0].outputs[0], kinds[0], True)
-    if len(readers) > 1:
+    if name in translation.outputs or steps == 0 or (len(readers) != 1 and len(kinds) != len(readers)):
+        return None
+    if kinds:
+        return Target(readers[0].outputs[0], kinds[0], True) if _agree(kinds) else None
+    if not readers:
         return None
     reader = readers[0]
     bounds = clamp_of(translation, reader)
-    if bounds is not None:
-        activation = activation_named(bounds)
-        further = _look(translation, reader.outputs[0], False, steps - 1)
-        if further is None:
-            return None
-        if not fuses or activation is None:
-            return replace(further, name="", activation="none", aliases=())
+    goes_on = bounds is not None or reader.op in (*MOVES, "Concat")
+    further = _look(translation, reader.outputs[0], False, steps - 1) if goes_on else None
+    if further is None:
+        return None
+    activation = None if bounds is None or not fuses else activation_named(bounds)
+    if activation is not None:
         return replace(further, activation=activation, aliases=(reader.outputs[0],))
-    if reader.op in MOVES or reader.op == "Concat":
-        further = _look(translation, reader.outputs[0], False, steps - 1)
-        return None if further is None else replace(further, name="", activation="none", aliases=())
-    return None
+    return replace(further, name="", activation="none", aliases=())
+
+
+def _agree(kinds: list[Kind]) -> bool:
+    return all(kind.same(kinds[0]) for kind in kinds)
 
 
 def _quantizer_kind(translation: Translation, node: OnnxNode) -> Kind:
@@ -216,6 +216,8 @@ def kind_of_input(translation: Translation, name: str, dtype: str, steps: int = 
             if reader.input(at) == name:
                 scale, zero = translation.array(reader, at + 1), translation.array(reader, at + 2)
                 return file_kind(reader, scale, zero, dtype)
+        if reader.op in SUMS and reader.input(0) == name:
+            return file_kind(reader, np.ones(1, np.float32), translation.array(reader, 2), dtype)
         if reader.op in MOVES and steps:
             found = kind_of_input(translation, reader.outputs[0], dtype, steps - 1)
             if found is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fxpgrad.graph.graph import Quantization
 from fxpgrad.importers.onnx_elementwise import binary, over_axis, unary
 from fxpgrad.importers.onnx_model import OnnxNode
 from fxpgrad.importers.onnx_movement import joined
@@ -14,7 +15,7 @@ from fxpgrad.importers.onnx_qdq import check_reading, dequantized, file_kind, sy
 from fxpgrad.importers.onnx_translation import Rule, Target, Translation
 from fxpgrad.importers.onnx_values import ActivationValue, ConstantValue, Kind, Value
 from fxpgrad.importers.onnx_weights import Weights
-from fxpgrad.importers.onnx_windows import convolution, global_pool, pool
+from fxpgrad.importers.onnx_windows import convolution, global_pool, pool, unrolled_convolution
 
 
 def _source(translation: Translation, node: OnnxNode, at: int) -> ActivationValue:
@@ -139,11 +140,28 @@ def _concat(translation: Translation, node: OnnxNode) -> None:
     joined(translation, node, parts, axis, _target(translation, node, 0))
 
 
-def _accumulators(translation: Translation, node: OnnxNode) -> None:
-    raise node.refuse(
-        "its results are int32 sums without a scale, which nothing requantizes; "
-        "export a static quantization (QLinear or QDQ)"
-    )
+def _sums(translation: Translation, node: OnnxNode) -> tuple[ActivationValue, Weights, Target]:
+    """Return input, weights and target of an operator that gives int32 sums at the scale 1."""
+    source = translation.activation(node, 0)
+    check_reading(translation, node, source, np.ones(1, np.float32), translation.array(node, 2))
+    value, zero = translation.constant(node, 1), translation.array(node, 3)
+    if value is None:
+        raise node.refuse("its weights are missing")
+    axis = 0 if node.op == "ConvInteger" else 1
+    array = symmetric(node, value.array, zero, axis if zero is not None and zero.size > 1 else None)
+    kind = Kind("int32", Quantization(np.ones(1), np.zeros(1, np.int64)))
+    return source, Weights(array, np.ones(1)), Target(node.outputs[0], kind, False)
+
+
+def _mat_mul_integer(translation: Translation, node: OnnxNode) -> None:
+    source, weights, target = _sums(translation, node)
+    dense(translation, node, source, weights, None, target)
+
+
+def _conv_integer(translation: Translation, node: OnnxNode) -> None:
+    """Gather the windows into rows and multiply: sums leave the device by a dense layer only."""
+    source, weights, target = _sums(translation, node)
+    unrolled_convolution(translation, node, source, weights, target)
 
 
 _OURS: dict[str, Any] = {
@@ -160,7 +178,7 @@ _OURS: dict[str, Any] = {
 RULES: dict[str, Rule] = {
     "QLinearConv": _conv,
     "QLinearMatMul": _mat_mul,
-    "ConvInteger": _accumulators,
-    "MatMulInteger": _accumulators,
+    "ConvInteger": _conv_integer,
+    "MatMulInteger": _mat_mul_integer,
     **{f"com.microsoft.{name}": rule for name, rule in _OURS.items()},
 }

@@ -43,7 +43,7 @@ def weights_of(translation: Translation, node: OnnxNode, position: int) -> Weigh
 def bias_of(
     translation: Translation, node: OnnxNode, value: ConstantValue | None, channels: int, scale: Array | None
 ) -> Array:
-    """Return the bias [channels]: float32, or int32 at `scale`, rounded half to even if the file has floats."""
+    """Return the bias [channels]: float32, or int32 at `scale` (floats of the file are rounded)."""
     if value is None:
         return np.zeros(channels, np.float32 if scale is None else np.int32)
     if scale is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fxpgrad.graph.graph import Quantization
 from fxpgrad.importers.onnx_model import OnnxNode
 from fxpgrad.importers.onnx_translation import Rule, Target, Translation
 from fxpgrad.importers.onnx_values import ActivationValue, ConstantValue, Kind, Shape, channels_last
@@ -129,6 +130,43 @@ def convolution(
     constants = with_quantization(translation, tensor, filters, weights, axis, values)
     _note_clamp(translation, node, target)
     _emit_image(translation, node, op, tensor, target, order, flat, attributes, constants)
+
+
+def unrolled_convolution(
+    translation: Translation, node: OnnxNode, source: ActivationValue, weights: Weights, target: Target
+) -> None:
+    """Add a convolution of one group as pad, gather and fully_connected: each window becomes a row."""
+    writer = translation.writer
+    tensor, order, flat = image(translation, node, source)
+    array = weights.array
+    channels = writer.shape(tensor)[-1]
+    if flat or array.ndim != 4 or array.shape[1] != channels or len(writer.shape(tensor)) != 3:
+        raise node.refuse("only two-dimensional convolutions of one group are supported here")
+    geometry = windows(node, list(array.shape[2:]), writer.shape(tensor), flat)
+    kind = writer.kind(tensor)
+    if any(geometry.padding):
+        chosen = {"padding": (*geometry.padding, 0, 0), "value": kind.zero_point}
+        tensor = writer.emit(node, "pad", f"{target.name}/padded", (tensor,), {}, chosen, kind)
+    height, width = writer.shape(tensor)[:2]
+    rows = [
+        np.arange(0, extent - (size - 1) * gap, step)[:, None] + gap * np.arange(size)
+        for extent, size, step, gap in zip(
+            (height, width), geometry.size, geometry.stride, geometry.dilation, strict=True
+        )
+    ]
+    if any(places.shape[0] < 1 for places in rows):
+        raise node.refuse("its window is larger than the padded input")
+    places = rows[0][:, None, :, None] * width + rows[1][None, :, None, :]
+    counts = (places.shape[0], places.shape[1])
+    plain = Quantization(np.ones(1), np.zeros(1, np.int64))
+    indices = {"indices": (places.reshape(-1).astype(np.int32), plain)}
+    pixels = writer.reshaped(node, tensor, (height * width, channels))
+    gathered = writer.emit(node, "gather", f"{target.name}/windows", (pixels,), indices, {"axis": 0}, kind)
+    matrix = writer.reshaped(node, gathered, (*counts, places[0, 0].size * channels))
+    filters = np.moveaxis(array, 1, 3).reshape(array.shape[0], -1)
+    bias = np.zeros(array.shape[0], np.int32)
+    constants = with_quantization(translation, matrix, filters, weights, 0, bias)
+    translation.emit(node, "fully_connected", (matrix,), target, order, {}, constants)
 
 
 def _note_clamp(translation: Translation, node: OnnxNode, target: Target) -> None:

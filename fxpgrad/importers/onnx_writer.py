@@ -32,6 +32,7 @@ class GraphWriter:
         self.nodes: list[Node] = []
         self._names: set[str] = set()
         self._ordered: dict[tuple[str, Order], str] = {}
+        self._reshaped: dict[str, str] = {}
 
     def fresh(self, wanted: str) -> str:
         """Return `wanted`, or it with the first number that makes it a new tensor name."""
@@ -126,16 +127,35 @@ class GraphWriter:
 
     def reshaped(self, node: OnnxNode, tensor: str, shape: Shape, name: str | None = None) -> str:
         """Return the tensor with another shape."""
-        if self.shape(tensor) == shape and name is None:
+        while tensor in self._reshaped and self.shape(tensor) != shape:
+            tensor = self._reshaped[tensor]
+        if self.shape(tensor) == shape:
             return tensor
-        return self.emit(
-            node, "reshape", name or f"{tensor}/reshaped", (tensor,), {}, {}, self.kind(tensor), shape
-        )
+        wanted = name or f"{tensor}/reshaped"
+        made = self.emit(node, "reshape", wanted, (tensor,), {}, {}, self.kind(tensor), shape)
+        self._reshaped[made] = tensor
+        return made
+
+    def live(self, outputs: Sequence[str]) -> tuple[dict[str, Tensor], tuple[Node, ...]]:
+        """Return the tensors and nodes that the outputs depend on, and every input."""
+        made_by = {node.output: node for node in self.nodes}
+        todo, used = list(outputs), set[str]()
+        while todo:
+            name = todo.pop()
+            if name not in used:
+                used.add(name)
+                todo += made_by[name].inputs if name in made_by else ()
+        inputs = {
+            name for name, tensor in self.tensors.items() if name not in made_by and tensor.data is None
+        }
+        kept = {name: tensor for name, tensor in self.tensors.items() if name in used | inputs}
+        return kept, tuple(node for node in self.nodes if node.output in used)
 
     def _tensor(self, name: str, shape: Shape, kind: Kind) -> str:
         if elements(shape) > LARGEST_ACTIVATION or any(extent < 1 for extent in shape):
             raise ModelFileError(
-                f"{printable(name)} would have the shape {list(shape)}; the limit is {LARGEST_ACTIVATION} elements"
+                f"{printable(name)} would have the shape {list(shape)}; "
+                f"the limit is {LARGEST_ACTIVATION} elements"
             )
         self.tensors[name] = Tensor(name, shape, kind.dtype, kind.quantization, None, kind.unsigned)
         return name

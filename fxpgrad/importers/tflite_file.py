@@ -24,6 +24,7 @@ from fxpgrad.importers.tflite_model import (
     HIGHEST_RANK,
     LARGEST_FILE,
     LARGEST_TOTAL,
+    MOST_EDGES,
     MOST_OPERATORS,
     MOST_SUBGRAPHS,
     MOST_TENSORS,
@@ -128,6 +129,7 @@ class _Reader(CheckedTables):
     total_bits: int = 0
     tensors_left: int = MOST_TENSORS
     operators_left: int = MOST_OPERATORS
+    edges_left: int = MOST_EDGES
     types: dict[int, str] = field(default_factory=dict)
     option_codes: dict[str, int] = field(default_factory=dict)
     codes: dict[int, tuple[str, int]] = field(default_factory=dict)
@@ -261,12 +263,18 @@ class _Reader(CheckedTables):
 
     def operator(self, root: Any, table: Any, index: int) -> TfliteOperator:
         name, version = self.operator_code(root, table.OpcodeIndex(), index)
+        inputs, outputs = self.ints(table, "Inputs"), self.ints(table, "Outputs")
+        self.edges_left -= len(inputs) + len(outputs)
+        if self.edges_left < 0:
+            raise ModelFileError(
+                f"the model's operators have more than {MOST_EDGES} inputs and outputs, the limit"
+            )
         return TfliteOperator(
             index=index,
             name=name,
             version=version,
-            inputs=self.ints(table, "Inputs"),
-            outputs=self.ints(table, "Outputs"),
+            inputs=inputs,
+            outputs=outputs,
             options=self.options(table, name, index),
             intermediates=self.ints(table, "Intermediates"),
         )

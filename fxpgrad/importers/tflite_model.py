@@ -13,6 +13,7 @@ LARGEST_FILE = 2**30
 LARGEST_TOTAL = 2**31  # bytes of all tensors of the model together
 MOST_TENSORS = 4096
 MOST_OPERATORS = 4096
+MOST_EDGES = 65_536  # inputs and outputs of all operators together
 MOST_SUBGRAPHS = 64
 HIGHEST_RANK = 8
 LONGEST_NAME = 65_536

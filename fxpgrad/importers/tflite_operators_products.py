@@ -24,7 +24,7 @@ def fully_connected(state: Translation, operator: TfliteOperator) -> None:
     shape = state.shape(result)
     if not shape:
         raise NeedsWholeShapesError  # an output [1]: rows are told apart by nothing but the batch
-    name = f"{state.names[result.index]}/features"
+    name = f"{state.names[result.index]}#features"
     source = state.reshaped(name, (*shape[:-1], features), source)
     kernel, scales = weights(state, operator, 1, 0, zero_point_allowed=True)
     wide = state.tensors[source].dtype == "int16"

@@ -237,7 +237,7 @@ class Translation:
     ) -> str:
         """Add a constant and return its name."""
         name = self.unique(name)
-        data = np.ascontiguousarray(data)
+        data = np.ascontiguousarray(data).reshape(data.shape)  # which it makes [1] of a scalar
         self.tensors[name] = Tensor(name, data.shape, str(data.dtype), quantization, data, unsigned)
         return name
 

@@ -113,7 +113,7 @@ def bias(
     unless the file has int32.
     """
     dtype: Any = np.int64 if wide else np.int32
-    name = f"{state.names[operator.outputs[0]]}/bias"
+    name = f"{state.names[state.output(operator).index]}/bias"
     if not state.has(operator, position):
         state.spend(operator, 16 * channels)
         values: NDArray[Any] = np.zeros(channels, dtype)

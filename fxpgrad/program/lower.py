@@ -10,14 +10,25 @@ from fxpgrad.errors import LoweringError
 from fxpgrad.graph.check import check_graph
 from fxpgrad.graph.graph import Graph
 from fxpgrad.program.dialects import dialect_named
-from fxpgrad.program.lowering import elementwise, movement, pooling, weighted
+from fxpgrad.program.lowering import (
+    elementwise,
+    movement,
+    normalization,
+    onnx_rules,
+    pooling,
+    reduction,
+    resize,
+    weighted,
+)
 from fxpgrad.program.lowering.lowering import Lowering, Rule, quantization_of
 from fxpgrad.program.program import Program, TensorInfo
 from fxpgrad.program.prove import with_proved_accumulators
 from fxpgrad.program.validate import check_program
 
 RULES: dict[str, Rule] = {
-    op: rule for family in (elementwise, movement, pooling, weighted) for op, rule in family.RULES.items()
+    op: rule
+    for family in (elementwise, movement, normalization, pooling, reduction, resize, weighted)
+    for op, rule in family.RULES.items()
 }
 
 
@@ -55,12 +66,13 @@ def lower(graph: Graph, profile: str = "tflite_double", *, split: bool = False) 
         state.tensors[name] = TensorInfo(
             name, tensor.shape, tensor.dtype, state.zero_point(name), state.scale(name), tensor.unsigned
         )
+    rules = {**RULES, **onnx_rules.RULES} if state.dialect.pointwise_float32 else RULES
     for node in graph.nodes:
-        if node.op not in RULES:
+        if node.op not in rules:
             raise LoweringError(
-                f"node {node.name}: {node.op} cannot be lowered; supported: {', '.join(sorted(RULES))}"
+                f"node {node.name}: {node.op} cannot be lowered; supported: {', '.join(sorted(rules))}"
             )
-        RULES[node.op](state, node)
+        rules[node.op](state, node)
     program = with_proved_accumulators(
         Program(
             graph.name,

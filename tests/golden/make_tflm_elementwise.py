@@ -9,12 +9,14 @@ Arrays are stored as "<operator>_<type>/<name>", one row a case: `quantization` 
 holds (scale, zero point) of the inputs and the output, each scale exact in float32; `attribute` holds the code
 of the fused activation (schema order: none, relu, relu_n1_to_1, relu6) or alpha. Operators of one int8
 value ran on all 256 of them, ascending, so that no input is stored (rsqrt: from the zero point on).
-Scales of every third case are powers of two: exact ties.
+Scales of every third case are powers of two: exact ties. "<operator>_formation" holds single int16 elements
+whose result depends on whether the real multiplier is formed in double or in float32.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -181,10 +183,53 @@ def functions_of_16_bits(store: Store, rng: np.random.Generator) -> None:
             out = run(name, [(ALL_INT16, (scale, 0))], "int16", (2.0**-15, 0))
             digest = np.frombuffer(hashlib.sha256(out.tobytes()).digest(), np.uint8)
             store.add(f"{name.lower()}_int16", [(scale, 0), (2.0**-15, 0)], output=out[::61], sha256=digest)
-    # Three table steps of 256 for each input of scale 2**-12: tanh shows the table itself.
-    x = ((np.arange(256) * 256 + 2) // 3).astype(np.int16)
-    out = run("TANH", [(x, (2.0**-12, 0))], "int16", (2.0**-15, 0))
-    store.add("tanh_steps_int16", [(2.0**-12, 0), (2.0**-15, 0)], input=x, output=out)
+    # At this scale an input stands for as many steps of the table: tanh shows the table itself.
+    scale = float(np.nextafter(np.float32(1 / 48), np.float32(1)))
+    x = np.arange(256).astype(np.int16)
+    out = run("TANH", [(x, (scale, 0))], "int16", (2.0**-15, 0))
+    store.add("tanh_steps_int16", [(scale, 0), (2.0**-15, 0)], input=x, output=out)
+
+
+def requantized(x: Array, real: float) -> Array:
+    """Return int64 x times `real` as int16: a high product, ties up, then a shift, ties away from zero."""
+    fraction, shift = math.frexp(real)
+    left, right = max(shift, 0), max(-shift, 0)
+    high = ((x << left) * math.floor(fraction * 2**31 + 0.5) + 2**30) >> 31
+    half = (1 << right) >> 1
+    rounded = np.sign(high) * ((np.abs(high) + half) >> right)
+    return np.clip(rounded, -(2**15), 2**15 - 1).astype(np.int16)
+
+
+def formations(store: Store, rng: np.random.Generator) -> None:
+    """Run int16 elements that tell a multiplier formed in float32 from one formed in double."""
+    a = ALL_INT16
+    for name in ("MUL", "LEAKY_RELU", "RELU", "QUANTIZE", "ABS"):
+        found = 0
+        while found < 40:
+            first, second = affine(rng, "int16", 3e-4, False), affine(rng, "int16", 3e-4, False)
+            b, alpha = rng.permutation(a), float(np.float32(rng.uniform(0.05, 0.9)))
+            size = first[0] * second[0] * 2**14 if name == "MUL" else first[0]
+            result = affine(rng, "int16", size, False)
+            factors = [first[0]] + {"MUL": [second[0]], "LEAKY_RELU": [alpha]}.get(name, [])
+            in_double = float(np.prod(factors)) / result[0]
+            in_float32 = float(np.prod(np.array(factors, np.float32)) / np.float32(result[0]))
+            x = a.astype(np.int64) * b if name == "MUL" else a.astype(np.int64)
+            differs = requantized(x, in_double) != requantized(x, in_float32)
+            differs &= {"RELU": a > 0, "LEAKY_RELU": a < 0, "ABS": a > 0}.get(name, True)
+            chosen = np.flatnonzero(differs)[:4]
+            if chosen.size == 0:
+                continue
+            inputs = [(a[chosen], first)] + ([(b[chosen], second)] if name == "MUL" else [])
+            kind = {"MUL": "MulOptions", "LEAKY_RELU": "LeakyReluOptions"}.get(name, "")
+            out = run(name, inputs, "int16", result, kind, **({"alpha": alpha} if "Leaky" in kind else {}))
+            for i, place in enumerate(chosen):
+                store.add(
+                    f"{name.lower()}_formation",
+                    [first, second, result],
+                    attribute=alpha,
+                    **{"input_a": a[place], "input_b": b[place], "output": out[i]},
+                )
+            found += chosen.size
 
 
 def main() -> None:
@@ -195,6 +240,7 @@ def main() -> None:
         for family in (binary, rescaling, functions):
             family(store, rng, case % 3 == 2)
     functions_of_16_bits(store, np.random.default_rng([SEED, CASES]))
+    formations(store, np.random.default_rng([SEED, CASES + 1]))
     path = Path(__file__).resolve().parent / "tflm_elementwise.npz"
     np.savez_compressed(path, **store.stacked())  # type: ignore[arg-type]
 

@@ -28,7 +28,6 @@ Case = dict[str, Any]
 
 
 def pick(rng: np.random.Generator, *dtypes: str) -> str:
-    """Return one of the types that TFLite-Micro has for an operator."""
     return str(rng.choice(dtypes))
 
 
@@ -38,7 +37,6 @@ def shape_of(rng: np.random.Generator, rank: int) -> tuple[int, ...]:
 
 
 def values(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
-    """Return values of the whole range."""
     info = np.iinfo(dtype)
     return rng.integers(info.min, info.max, shape, dtype, endpoint=True)
 
@@ -51,11 +49,9 @@ class Movement(OneOperator):
         self.dtype, self.zero_point = dtype, zero_point
 
     def activation(self, shape: tuple[int, ...]) -> int:
-        """Add an activation and return its index."""
         return self.tensor(shape, self.dtype, 0.5, self.zero_point)
 
     def integers(self, data: Any) -> int:
-        """Add an int32 constant and return its index."""
         array = np.asarray(data, np.int32)
         return self.tensor(array.shape, "int32", data=array)
 
@@ -68,7 +64,6 @@ class Movement(OneOperator):
         kind: str = "",
         **attributes: Any,
     ) -> Array:
-        """Run the operator on one input and return its one output."""
         self.graph.inputs = [self.activation(x.shape)]
         output = self.activation(shape)
         self.operator(name, 2, [self.graph.inputs[0], *constants], output, kind, **attributes)
@@ -106,7 +101,6 @@ def mirror_pad(rng: np.random.Generator) -> Case:
 
 
 def transpose(rng: np.random.Generator) -> Case:
-    """Run TRANSPOSE of two to five axes."""
     dtype, rank = pick(rng, "int8", "int16"), int(rng.integers(1, 5))
     x = values(rng, (BATCH, *shape_of(rng, rank)), dtype)
     permutation = rng.permutation(rank)
@@ -118,7 +112,6 @@ def transpose(rng: np.random.Generator) -> Case:
 
 
 def slice_(rng: np.random.Generator) -> Case:
-    """Run SLICE."""
     dtype, rank = pick(rng, "int8", "int16", "int32"), int(rng.integers(1, 5))
     x = values(rng, (BATCH, *shape_of(rng, rank)), dtype)
     begin = np.array([0, *(rng.integers(extent) for extent in x.shape[1:])])

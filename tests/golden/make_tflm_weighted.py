@@ -5,14 +5,15 @@ Needs the PyPI package tflite-micro in an environment of its own::
     python -m venv tflm && tflm/bin/pip install --pre tflite-micro==0.dev20261023182759
     tflm/bin/python tests/golden/make_tflm_weighted.py
 
-Every array is stored as "<family>/<case>/<name>", named after this project's kernel arguments. Scales are
-stored in float64 and are exact in float32; their products are not, so that the vectors also tell how
-TFLite-Micro forms a real multiplier. Cases of odd number have power-of-two scales: exact ties. `output` is
+Every array is stored as "<family>/<case>/<name>", named after this project's kernel arguments; numbers are in
+one JSON text, "<family>/<case>/numbers". Scales are stored in float64 and are exact in float32; their
+products are not. Cases of odd number have power-of-two scales: exact ties. `output` is
 what TFLite-Micro returned; for svdf it holds one output for each of the steps of `input`.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 from one_operator_model import Array, OneOperator, runtime
 
 SEED = 20261123
-CASES = 6
+CASES = 4
 ZERO_POINTS = [-128, -3, 0, 4, 127]
 Case = dict[str, Any]
 
@@ -39,7 +40,8 @@ def values(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Arra
 
 def filters(rng: np.random.Generator, shape: tuple[int, ...], exact: bool) -> Array:
     """Return int8 weights; small ones for exact scales, so that few bits are rounded off: ties."""
-    return rng.integers(-3, 4, shape).astype(np.int8) if exact else rng.integers(-127, 128, shape).astype(np.int8)
+    high = 3 if exact else 127
+    return rng.integers(-high, high + 1, shape).astype(np.int8)
 
 
 def zero_points(rng: np.random.Generator, dtype: str, count: int) -> list[int]:
@@ -79,13 +81,13 @@ def convolution(rng: np.random.Generator, dtype: str, bias: str, exact: bool, de
     zero_in, zero_out = zero_points(rng, dtype, 2)
     net = OneOperator()
     net.graph.inputs = [net.tensor(x.shape, dtype, scales["input_scale"], zero_in)]
-    operands = net.graph.inputs + [
-        net.tensor(w.shape, "int8", scales["weights_scale"], 0, w, axis=3 if depthwise else 0)
-    ]
+    axis = 3 if depthwise else 0
+    operands = [net.graph.inputs[0], net.tensor(w.shape, "int8", scales["weights_scale"], 0, w, axis=axis)]
     case = {"input": x, "weights": w, **scales, "input_zero_point": zero_in, "output_zero_point": zero_out}
     operands += add_bias(net, rng, case, bias, outputs, exact)
     output = net.tensor((2, oh, ow, outputs), dtype, scales["output_scale"], zero_out)
-    geometry = dict(zip(("stride_h", "stride_w", "dilation_h", "dilation_w"), (*stride, *dilation), strict=True))
+    names = ("stride_h", "stride_w", "dilation_h", "dilation_w")
+    geometry = dict(zip(names, (*stride, *dilation), strict=True))
     common: dict[str, Any] = {
         "padding": 0 if same else 1,
         "strideH": int(stride[0]),
@@ -94,9 +96,8 @@ def convolution(rng: np.random.Generator, dtype: str, bias: str, exact: bool, de
         "dilationWFactor": int(dilation[1]),
     }
     if depthwise:
-        net.operator(
-            "DEPTHWISE_CONV_2D", 3, operands, output, "DepthwiseConv2DOptions", depthMultiplier=factor, **common
-        )
+        common["depthMultiplier"] = factor
+        net.operator("DEPTHWISE_CONV_2D", 3, operands, output, "DepthwiseConv2DOptions", **common)
     else:
         net.operator("CONV_2D", 3, operands, output, "Conv2DOptions", **common)
     return {**case, **geometry, "pad_top": top, "pad_left": left, "groups": groups, "output": net.run(x)}
@@ -128,16 +129,22 @@ def add_bias(
 
 
 def fully_connected(
-    rng: np.random.Generator, dtype: str, bias: str, exact: bool, per_channel: bool = False, zero: int = 0
+    rng: np.random.Generator,
+    dtype: str,
+    bias: str,
+    exact: bool,
+    per_channel: bool = False,
+    zero: int = 0,
+    inner: tuple[int, int] | None = None,
 ) -> Case:
-    """Run FULLY_CONNECTED on rows that have two leading axes; `zero` is the weights' zero point."""
+    """Run FULLY_CONNECTED on rows with two leading axes; zero, inner: zero points of weights, activations."""
     depth, outputs = int(rng.integers(3, 50)), int(rng.integers(2, 12))
     x = values(rng, (2, 3, depth), dtype)
-    w = rng.integers(-128, 128, (outputs, depth)).astype(np.int8) if zero else filters(rng, (outputs, depth), exact)
+    w = filters(rng, (outputs, depth), exact and not zero)
     scales = layer_scales(rng, dtype, outputs, depth, exact)
     if not per_channel:
         scales["weights_scale"][:] = scales["weights_scale"][0]
-    zero_in, zero_out = zero_points(rng, dtype, 2)
+    zero_in, zero_out = inner or zero_points(rng, dtype, 2)
     net = OneOperator()
     net.graph.inputs = [net.tensor(x.shape, dtype, scales["input_scale"], zero_in)]
     w_scale = scales["weights_scale"] if per_channel else scales["weights_scale"][0]
@@ -160,7 +167,10 @@ def transpose_conv2d(rng: np.random.Generator, dtype: str, bias: str, exact: boo
         # the output size whose convolution has the input as its output
         sizes.append(extent * int(step) if same else max(full, (extent - 1) * int(step) + int(reach)))
         pads.append(window(sizes[-1], int(reach), int(step), same)[1])
-    x, w = values(rng, (2, height, width, channels), dtype), filters(rng, (outputs, *map(int, kernel), channels), exact)
+    x, w = (
+        values(rng, (2, height, width, channels), dtype),
+        filters(rng, (outputs, *map(int, kernel), channels), exact),
+    )
     scales = layer_scales(rng, dtype, outputs, int(kernel.prod()) * channels, exact)
     zero_in, zero_out = zero_points(rng, dtype, 2)
     net = OneOperator()
@@ -189,14 +199,22 @@ def batch_matmul(rng: np.random.Generator, dtype: str, exact: bool) -> Case:
     scale_out = scale_near(rng, scale_a * scale_b * spread, exact)
     zero_a, zero_b, zero_out = zero_points(rng, dtype, 3)
     net = OneOperator()
-    net.graph.inputs = [net.tensor(a.shape, dtype, scale_a, zero_a), net.tensor(b.shape, dtype, scale_b, zero_b)]
+    net.graph.inputs = [
+        net.tensor(a.shape, dtype, scale_a, zero_a),
+        net.tensor(b.shape, dtype, scale_b, zero_b),
+    ]
     output = net.tensor((3, rows, columns), dtype, scale_out, zero_out)
     net.operator(
         "BATCH_MATMUL", 2, net.graph.inputs, output, "BatchMatMulOptions", adjX=adjoint_a, adjY=adjoint_b
     )
     return {
         **{"input_a": a, "input_b": b, "rows": rows, "depth": depth, "columns": columns},
-        **{"adjoint_a": adjoint_a, "adjoint_b": adjoint_b, "input_a_scale": scale_a, "input_b_scale": scale_b},
+        **{
+            "adjoint_a": adjoint_a,
+            "adjoint_b": adjoint_b,
+            "input_a_scale": scale_a,
+            "input_b_scale": scale_b,
+        },
         **{"output_scale": scale_out, "input_a_zero_point": zero_a, "input_b_zero_point": zero_b},
         **{"output_zero_point": zero_out, "output": net.run(a, b)},
     }
@@ -253,6 +271,15 @@ FAMILIES: dict[str, Any] = {
     "fully_connected_a16w8_bias64": lambda rng, exact: fully_connected(rng, "int16", "int64", exact),
     "fully_connected_a16w8_bias32": lambda rng, exact: fully_connected(rng, "int16", "int32", exact),
     "fully_connected_a16w8_no_bias": lambda rng, exact: fully_connected(rng, "int16", "", exact),
+    "fully_connected_a16w8_per_channel": lambda rng, exact: fully_connected(
+        rng, "int16", "int64", exact, True
+    ),
+    "fully_connected_a16w8_zero_points": lambda rng, exact: fully_connected(
+        rng, "int16", "int64", False, inner=(int(rng.integers(-9999, 9999)), 77)
+    ),
+    "fully_connected_a16w8_zero_points_bias32": lambda rng, exact: fully_connected(
+        rng, "int16", "int32", False, inner=(int(rng.integers(-9999, 9999)), 77)
+    ),
     "fully_connected_a8w8": lambda rng, exact: fully_connected(rng, "int8", "int32", exact),
     "fully_connected_per_channel": lambda rng, exact: fully_connected(rng, "int8", "int32", exact, True),
     "fully_connected_zero_point": lambda rng, exact: fully_connected(
@@ -274,8 +301,13 @@ def main() -> None:
     for number, (name, make) in enumerate(FAMILIES.items()):
         for case in range(CASES):
             rng = np.random.default_rng([SEED, number, case])
+            numbers = {}
             for key, value in make(rng, case % 2 == 1).items():
-                stored[f"{name}/{case}/{key}"] = np.asarray(value)
+                if np.ndim(value):
+                    stored[f"{name}/{case}/{key}"] = np.asarray(value)
+                else:
+                    numbers[key] = np.asarray(value).item()
+            stored[f"{name}/{case}/numbers"] = np.array(json.dumps(numbers))
     here = Path(__file__).resolve().parent
     np.savez_compressed(here / "tflm_weighted.npz", **stored)  # type: ignore[arg-type]
 

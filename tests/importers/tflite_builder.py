@@ -103,7 +103,10 @@ class TfliteBuilder:
         for number, graph in enumerate(self.subgraphs):
             tensors = _tables(b, [_tensor(b, tensor) for tensor in graph["tensors"]])
             operators = _tables(b, [_operator(b, codes, *operator) for operator in graph["operators"]])
-            edges = [_ints(b, self.inputs if number == 0 else []), _ints(b, self.outputs if number == 0 else [])]
+            edges = [
+                _ints(b, self.inputs if number == 0 else []),
+                _ints(b, self.outputs if number == 0 else []),
+            ]
             tflite.SubGraphStart(b)
             tflite.SubGraphAddTensors(b, tensors)
             tflite.SubGraphAddInputs(b, edges[0])

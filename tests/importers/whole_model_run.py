@@ -51,8 +51,9 @@ class FileModel:
         show up again in those after it.
         """
         names = {name: index for index, name in enumerate(self.imported.tensors) if name is not None}
-        executor = Executor(self.program, len(given[names[self.input]]))
-        executor.load(given[names[self.input]].reshape(executor.batch, *self.program.tensors[self.input].shape))
+        x = given[names[self.input]]
+        executor = Executor(self.program, len(x))
+        executor.load(x.reshape(len(x), *self.program.tensors[self.input].shape))
         last = {call.output: position for position, call in enumerate(self.program.calls)}
         found: dict[int, Array] = {}
         for position, bound in enumerate(executor.calls):

@@ -12,7 +12,7 @@ from fxpgrad_kernels.activation.activation import SPECS
 from tests.kernels.legal_numbers import clamp_bounds, generators, integers
 from tests.kernels.spec_call import by_kernel, check_equals_reference, is_caught
 
-(CLAMP,) = SPECS
+CLAMP, CLAMP_16 = SPECS
 
 
 def clamp_case(rng: np.random.Generator) -> dict[str, Any]:
@@ -23,6 +23,13 @@ def clamp_case(rng: np.random.Generator) -> dict[str, Any]:
 @given(rng=generators)
 def test_clamp_equals_its_reference(rng: np.random.Generator) -> None:
     check_equals_reference(CLAMP, by_kernel(CLAMP), clamp_case(rng))
+
+
+@given(rng=generators)
+def test_clamp_of_16_bits_equals_its_reference(rng: np.random.Generator) -> None:
+    low, high = sorted(int(bound) for bound in rng.integers(-(2**15), 2**15, 2))
+    case = {"input": integers(rng, (30,), "int16"), "clamp_low": low, "clamp_high": high}
+    check_equals_reference(CLAMP_16, by_kernel(CLAMP_16), {**case, "output_shape": (30,)})
 
 
 @given(rng=generators)

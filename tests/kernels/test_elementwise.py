@@ -1,4 +1,4 @@
-"""Laws of elementwise addition."""
+"""Laws of sums and differences of two activations."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.elementwise.elementwise import SPECS
+from fxpgrad_kernels.spec import KernelSpec
 from tests.kernels.legal_numbers import (
     any_profile,
     clamp_bounds,
@@ -24,7 +25,7 @@ from tests.kernels.legal_numbers import (
 )
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
-(ADD,) = SPECS
+ADD, SUB, ADD_16, SUB_16 = SPECS
 
 
 def add_case(rng: np.random.Generator, profile: Profile) -> dict[str, Any]:
@@ -52,14 +53,59 @@ def add_case(rng: np.random.Generator, profile: Profile) -> dict[str, Any]:
     }
 
 
+def case_of_16_bits(rng: np.random.Generator, profile: Profile) -> dict[str, Any]:
+    """Return int16 operands with three pairs."""
+    n, left_shift = int(rng.integers(1, 40)), 15 if rng.random() < 0.8 else int(rng.integers(0, 16))
+    operands = requantization(rng, profile, 2, 2.0 ** (16 + left_shift), 2.0 ** (15 + left_shift))
+    result = requantization(rng, profile, 1, 2.0 ** (16 + left_shift), 30_000.0)
+    low, high = sorted(int(bound) for bound in rng.integers(-(2**15), 2**15, 2))
+    return {
+        "input_a": integers(rng, (n,), "int16"),
+        "input_b": integers(rng, (n,), "int16"),
+        **{key: np.concatenate([operands[key], result[key]]) for key in operands},
+        "left_shift": left_shift,
+        "clamp_low": low if rng.random() < 0.4 else -(2**15),
+        "clamp_high": high if rng.random() < 0.4 else 2**15 - 1,
+        "rounding": int(profile.rounding),
+        "output_shape": (n,),
+    }
+
+
 def draw(rng: np.random.Generator) -> dict[str, Any]:
     return add_case(rng, any_profile(rng))
+
+
+def draw_16(rng: np.random.Generator) -> dict[str, Any]:
+    return case_of_16_bits(rng, any_profile(rng))
 
 
 @every_profile
 @given(rng=generators)
 def test_add_equals_its_reference(rng: np.random.Generator, profile: Profile) -> None:
     check_equals_reference(ADD, by_kernel(ADD), add_case(rng, profile))
+
+
+@every_profile
+@given(rng=generators)
+def test_subtract_equals_its_reference(rng: np.random.Generator, profile: Profile) -> None:
+    check_equals_reference(SUB, by_kernel(SUB), add_case(rng, profile))
+
+
+@pytest.mark.parametrize("spec", [ADD_16, SUB_16], ids=["add", "sub"])
+@every_profile
+@given(rng=generators)
+def test_sums_of_16_bits_equal_their_reference(
+    rng: np.random.Generator, profile: Profile, spec: KernelSpec
+) -> None:
+    check_equals_reference(spec, by_kernel(spec), case_of_16_bits(rng, profile))
+
+
+@given(rng=generators, profile=profiles)
+def test_sums_longer_than_one_stretch(rng: np.random.Generator, profile: Profile) -> None:
+    for spec, make, dtype in ((ADD, add_case, "int8"), (SUB_16, case_of_16_bits, "int16")):
+        case = {**make(rng, profile), "output_shape": (600,)}
+        case |= {name: integers(rng, (600,), dtype) for name in ("input_a", "input_b")}
+        check_equals_reference(spec, by_kernel(spec), case)
 
 
 @given(rng=generators, profile=profiles)
@@ -107,6 +153,20 @@ def test_add_of_equal_scales_is_the_saturated_sum() -> None:
     case = exact_case(20)
     expected = np.clip(case["input_a"].astype(int) + case["input_b"].astype(int), -128, 127)
     np.testing.assert_array_equal(by_kernel(ADD)(case), expected)
+
+
+def test_sub_of_equal_scales_is_the_saturated_difference() -> None:
+    case = exact_case(20)
+    expected = np.clip(case["input_a"].astype(int) - case["input_b"].astype(int), -128, 127)
+    np.testing.assert_array_equal(by_kernel(SUB)(case), expected)
+
+
+@given(rng=generators, profile=profiles)
+def test_a_value_less_itself_is_the_zero_point(rng: np.random.Generator, profile: Profile) -> None:
+    case = {**add_case(rng, profile), "clamp_low": -128, "clamp_high": 127}
+    case |= {"input_b": case["input_a"], "input_b_zero_point": case["input_a_zero_point"]}
+    case |= {key: case[key][[0, 0, 2]] for key in ("multiplier", "shift")}
+    assert (by_kernel(SUB)(case) == case["output_zero_point"]).all()
 
 
 def test_adding_the_zero_point_changes_nothing() -> None:
@@ -158,3 +218,28 @@ def test_the_comparison_catches(mutant: Any) -> None:
 
 def test_the_unbroken_twin_of_the_mutants_passes() -> None:
     assert not is_caught(lambda case: clipped(case, sum_of(case)), ADD, draw)
+
+
+MUTANTS_16 = {
+    "wraps": lambda case: _sum_16(case, 1, wrap=True),
+    "b added": lambda case: _sum_16(case, 1),
+    "no fraction bits": lambda case: _sum_16({**case, "left_shift": 0}, -1),
+    "single rounding": lambda case: _sum_16({**case, "rounding": 2}, -1),
+}
+
+
+def _sum_16(case: Case, sign: int, wrap: bool = False) -> NDArray[np.int16]:
+    a, b = (case[name].astype(np.int64) * 2 ** case["left_shift"] for name in ("input_a", "input_b"))
+    total = requantize_ref(a, case["multiplier"][0], case["shift"][0], case["rounding"]).astype(np.int64)
+    total += sign * requantize_ref(b, case["multiplier"][1], case["shift"][1], case["rounding"])
+    value = requantize_ref(total, case["multiplier"][2], case["shift"][2], case["rounding"])
+    return (value if wrap else np.clip(value, case["clamp_low"], case["clamp_high"])).astype(np.int16)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS_16.values(), ids=MUTANTS_16)
+def test_the_comparison_of_16_bits_catches(mutant: Any) -> None:
+    assert is_caught(mutant, SUB_16, draw_16)
+
+
+def test_the_unbroken_twin_of_16_bits_passes() -> None:
+    assert not is_caught(lambda case: _sum_16(case, -1), SUB_16, draw_16)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.quantization.quantization import SPECS
+from fxpgrad_kernels.spec import KernelSpec
 from tests.kernels.legal_numbers import (
     any_profile,
     every_profile,
@@ -24,7 +25,7 @@ from tests.kernels.legal_numbers import (
 )
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
-(QUANTIZE,) = SPECS
+QUANTIZE = SPECS[0]
 ALL_VALUES = np.arange(-128, 128).astype(np.int8)
 
 
@@ -48,6 +49,36 @@ def draw(rng: np.random.Generator) -> dict[str, Any]:
 @given(rng=generators)
 def test_quantize_equals_its_reference(rng: np.random.Generator, profile: Profile) -> None:
     check_equals_reference(QUANTIZE, by_kernel(QUANTIZE), quantize_case(rng, profile))
+
+
+def mixed_case(rng: np.random.Generator, profile: Profile, spec: KernelSpec) -> dict[str, Any]:
+    """Return a case of any two widths; int32 values of every magnitude."""
+    source, target = spec.arguments[0], spec.arguments[3]
+    n = int(rng.integers(1, 60))
+    x = integers(rng, (n,), source.dtype)
+    if source.dtype == "int32":
+        x >>= rng.integers(0, 31, n).astype(np.int32)
+    size, wanted = float(np.abs(x.astype(np.int64)).max()) + 1, np.iinfo(target.dtype).max
+    points = {
+        f"{name}_zero_point": int(rng.choice([0, 0, 3, -5, limit.low, limit.high]))
+        for name, limit in (("input", source), ("output", target))
+    }
+    return {
+        "input": x,
+        **requantization(rng, profile, 1, size, float(wanted)),
+        **points,
+        "rounding": int(profile.rounding),
+        "output_shape": (n,),
+    }
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=[spec.name for spec in SPECS])
+@every_profile
+@given(rng=generators)
+def test_every_quantize_equals_its_reference(
+    rng: np.random.Generator, profile: Profile, spec: KernelSpec
+) -> None:
+    check_equals_reference(spec, by_kernel(spec), mixed_case(rng, profile, spec))
 
 
 @given(rng=generators, profile=profiles)
@@ -108,3 +139,14 @@ def test_the_comparison_catches(mutant: Any) -> None:
 
 def test_the_unbroken_twin_of_the_mutants_passes() -> None:
     assert not is_caught(lambda case: saturated(quantized(case)), QUANTIZE, draw)
+
+
+@pytest.mark.parametrize("spec", SPECS[1:], ids=[spec.name for spec in SPECS[1:]])
+def test_the_comparison_catches_a_wrapping_store(spec: KernelSpec) -> None:
+    def wraps(case: Case) -> NDArray[Any]:
+        return quantized(case).astype(spec.arguments[3].dtype)
+
+    def draw_mixed(rng: np.random.Generator) -> Case:
+        return mixed_case(rng, any_profile(rng), spec)
+
+    assert is_caught(wraps, spec, draw_mixed)

@@ -150,7 +150,7 @@ WRONG_SHAPES: dict[str, tuple[Change, str]] = {
 }
 WRONG_VALUES: dict[str, tuple[Change, str]] = {
     "bits between 32 and 64": (parameters("conv", accumulator_bits=48), "must be 32 or 64; got 48"),
-    "rounding of another profile": (parameters("conv", rounding=2), "is not that of tflite_double"),
+    "rounding of another profile": (parameters("conv", rounding=2), "is not one of tflite_double"),
     "clamps crossed": (parameters("conv", clamp_low=5, clamp_high=4), "clamp_low must not exceed"),
     "parameter out of range": (parameters("conv", stride_h=0), r"stride_h must be in \[1, "),
     "parameter missing": (lambda p: with_call(p, "clamp", parameters={}), "needs exactly the parameters"),

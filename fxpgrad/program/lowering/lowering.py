@@ -84,7 +84,8 @@ class Lowering:
             if math.isfinite(bound):  # in float32, as runtimes quantize the bounds
                 with np.errstate(over="ignore"):
                     steps = float(np.float32(bound) / scale)
-                bounds[key] = int(np.clip(zero_point + nearest_away(steps), limits.min, limits.max))
+                rounded = np.rint(steps) if self.dialect.pointwise_float32 else nearest_away(steps)
+                bounds[key] = int(np.clip(zero_point + rounded, limits.min, limits.max))
         return bounds
 
     def real(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from fxpgrad.errors import LoweringError
 from fxpgrad.graph.graph import Node
 from fxpgrad.program.lowering.lowering import Lowering, Rule
+from fxpgrad_kernels.registry import kernel_named
 
 
 def _pool(state: Lowering, node: Node) -> None:
+    kernel = f"{node.op}_a{state.width(node, 8, 16)}"
+    limit = next(argument.high for argument in kernel_named(kernel).arguments if argument.name == "size_h")
     attributes: Any = node.attributes
     parameters = {
         "size_h": attributes["size"][0],
@@ -21,23 +23,15 @@ def _pool(state: Lowering, node: Node) -> None:
         "pad_left": attributes["padding"][2],
         **state.clamps(node),
     }
-    state.call(node, f"{node.op}_a{state.width(node, 8)}", parameters)
-
-
-def _global_average_pool2d(state: Lowering, node: Node) -> None:
-    state.width(node, 8)
-    source = state.sources(node)[0]
-    parameters = {
-        "input_zero_point": state.zero_point(source),
-        "output_zero_point": state.zero_point(node.output),
-        "rounding": state.element_rounding,
-    }
-    real = np.array([state.scale(source) / state.scale(node.output)])
-    state.call(node, "global_average_pool2d_a8", parameters, state.scales(node, real))
+    if max(attributes["size"]) > limit:
+        raise LoweringError(
+            f"node {node.name} ({node.op}): a window must be at most {limit} pixels high and wide; "
+            f"got {attributes['size']}"
+        )
+    state.call(node, kernel, parameters)
 
 
 RULES: dict[str, Rule] = {
     "max_pool2d": _pool,
     "average_pool2d": _pool,
-    "global_average_pool2d": _global_average_pool2d,
 }

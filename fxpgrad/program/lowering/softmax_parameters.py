@@ -20,11 +20,15 @@ _TABLE_UNIT = 10.0 / 65535.0  # of the exponent, in the tables of 16-bit softmax
 
 @dataclass(frozen=True, slots=True)
 class ExponentPair:
-    """The pair that turns a difference of int8 inputs into an exponent, and the least difference that counts."""
+    """The pair that makes an exponent of a difference of inputs, and the least difference that counts."""
 
     multiplier: int
     left_shift: int
     diff_min: int
+
+    def parameters(self) -> dict[str, int]:
+        """Return the kernels' parameters by name."""
+        return {"multiplier": self.multiplier, "left_shift": self.left_shift, "diff_min": self.diff_min}
 
 
 def exponent_pair(scale: float, beta: float, *, single_rounding: bool = False) -> ExponentPair:
@@ -46,8 +50,8 @@ def exponent_pair(scale: float, beta: float, *, single_rounding: bool = False) -
     real = min(float(np.float32(beta)) * float(np.float32(scale)) / _EXPONENT_UNIT, cap)
     if not real > 1.0:
         raise MultiplierError(f"scale * beta must be above 2**-26 for softmax; got {scale} * {beta}")
-    multiplier, shift = derive_multiplier(real)
-    left_shift = int(shift[0])
+    multiplier, shift = derive_multiplier(real / 2.0)  # the cap needs a shift of 31, beyond what pairs have
+    left_shift = int(shift[0]) + 1
     return ExponentPair(int(multiplier[0]), left_shift, -math.floor(31.0 * 2.0**26 / 2.0**left_shift))
 
 

@@ -60,7 +60,8 @@ class Profile:
         Layers with weights and an accumulator of 32 bits: conv2d, depthwise_conv2d, fully_connected,
         transpose_conv2d, batch_matmul of int8. The formulas stand in `contract.md`.
     element_rounding : Rounding
-        Every other operator that requantizes: add, sub, mul, mean, sum, quantize, leaky_relu and the rest.
+        Every other operator that requantizes: add, sub, mul, mean, sum, quantize, leaky_relu and the rest,
+        unless `exceptions` names it.
     wide_rounding : Rounding or None
         Accumulators of 64 bits: int16 activations with an int64 bias, and batch_matmul of int16.
         None where the runtime has no such layers: lowering must refuse them.
@@ -73,6 +74,11 @@ class Profile:
     exact_bits : int
         Signed width within which an accumulator of `rounding` must stay: 48 for WIDE_16, whose
         product would not fit 64 bits otherwise.
+    exceptions : tuple of (operator of the Graph, Rounding)
+        Operators without weights for which the runtime takes another formula than `element_rounding`.
+    unreproduced : tuple of (operator of the Graph, reason)
+        Operators that the runtime computes in a way that no formula here gives: results under this
+        profile are close to the runtime's, not equal. `docs/dialects.md` says by how much.
     """
 
     name: str
@@ -84,16 +90,23 @@ class Profile:
     accumulator_bits: int
     description: str
     exact_bits: int = 32
+    exceptions: tuple[tuple[str, Rounding], ...] = ()
+    unreproduced: tuple[tuple[str, str], ...] = ()
+
+    def element_rounding_of(self, operator: str) -> Rounding:
+        """Return the formula that the runtime takes for an operator without weights."""
+        return dict(self.exceptions).get(operator, self.element_rounding)
 
     def roundings(self) -> frozenset[Rounding]:
         """Return every formula that a Program under this profile may name."""
         wide = () if self.wide_rounding is None else (self.wide_rounding,)
-        return frozenset((self.rounding, self.element_rounding, *wide))
+        others = (rounding for _operator, rounding in self.exceptions)
+        return frozenset((self.rounding, self.element_rounding, *wide, *others))
 
     def limits(self, rounding: Rounding) -> Limits:
         """Return the shifts and accumulators that a call with `rounding` may have under this profile."""
         own = LIMITS[Rounding(rounding)]
-        if rounding == self.wide_rounding and rounding != self.rounding:
+        if rounding not in (self.rounding, self.element_rounding):
             return own
         return Limits(self.shift_low, min(self.shift_high, own.shift_high), own.exact_bits)
 
@@ -104,28 +117,63 @@ def _profile(
     element: Rounding,
     wide: Rounding | None,
     description: str,
+    *,
     shift_high: int | None = None,
+    exceptions: dict[str, Rounding] | None = None,
+    unreproduced: dict[str, str] | None = None,
 ) -> Profile:
     own = LIMITS[rounding]
-    high = own.shift_high if shift_high is None else shift_high
-    bits = 64 if own.exact_bits > 32 else 32
-    return Profile(name, rounding, element, wide, own.shift_low, high, bits, description, own.exact_bits)
+    return Profile(
+        name=name,
+        rounding=rounding,
+        element_rounding=element,
+        wide_rounding=wide,
+        shift_low=own.shift_low,
+        shift_high=own.shift_high if shift_high is None else shift_high,
+        accumulator_bits=64 if own.exact_bits > 32 else 32,
+        description=description,
+        exact_bits=own.exact_bits,
+        exceptions=tuple((exceptions or {}).items()),
+        unreproduced=tuple((unreproduced or {}).items()),
+    )
 
 
 _AWAY, _UP, _ONCE = Rounding.DOUBLE_AWAY, Rounding.DOUBLE_UP, Rounding.SINGLE
 _TOSA, _WIDE, _EVEN = Rounding.TOSA_DOUBLE, Rounding.WIDE_16, Rounding.FLOAT32_EVEN
+_XNNPACK_OWN = {"add": _ONCE, "sub": _ONCE, "quantize": _ONCE, "leaky_relu": _ONCE, "mul": _EVEN}
+_FLOAT_MEAN = "computed in float32, with the zero point added before the rounding"
 _ALL = (
     _profile("tflite_double", _AWAY, _AWAY, _WIDE, "TFLite reference and TFLite-Micro"),
-    _profile("tflite_x86_optimized", _UP, _AWAY, _WIDE, "TFLite optimized kernels on x86"),
+    _profile(
+        "tflite_x86_optimized",
+        _UP,
+        _AWAY,
+        _WIDE,
+        "TFLite optimized kernels on x86",
+        exceptions={"quantize": _UP},
+        unreproduced={
+            "add": "both inputs are rounded once (SINGLE) and their sum twice (DOUBLE_AWAY)",
+            "global_average_pool2d": "the zero points are folded into one rounded offset",
+            "mean": "over height and width with keep_dims, zero points are folded into one rounded offset",
+        },
+    ),
     _profile("tflite_single", _ONCE, _ONCE, _WIDE, "TFLite built with single rounding"),
-    _profile("tosa_single", _ONCE, _ONCE, None, "TOSA RESCALE, SINGLE_ROUND, scale32", 29),
+    _profile("tosa_single", _ONCE, _ONCE, None, "TOSA RESCALE, SINGLE_ROUND, scale32", shift_high=29),
     _profile("tosa_double", _TOSA, _TOSA, None, "TOSA RESCALE, DOUBLE_ROUND, scale32"),
     _profile("cmsis_default", _AWAY, _AWAY, _WIDE, "CMSIS-NN as built by default"),
     _profile("cmsis_single", _ONCE, _ONCE, _WIDE, "CMSIS-NN with single rounding"),
     _profile(
         "tflite_16x8", _WIDE, _WIDE, _WIDE, "64-bit accumulator and 16-bit multiplier in every operator"
     ),
-    _profile("xnnpack_float32", _EVEN, _EVEN, None, "XNNPACK, by itself or under LiteRT"),
+    _profile(
+        "xnnpack_float32",
+        _EVEN,
+        _AWAY,
+        None,
+        "LiteRT with XNNPACK: what XNNPACK does not take runs in LiteRT's own kernels",
+        exceptions=_XNNPACK_OWN,
+        unreproduced={"mean": _FLOAT_MEAN, "global_average_pool2d": _FLOAT_MEAN},
+    ),
     _profile("onnx_float32", _EVEN, _EVEN, None, "ONNX Runtime on the CPU"),
 )
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in _ALL}

@@ -50,11 +50,13 @@ def fully_connected_16x8_ref(
     bias: NDArray[np.int64],
     multiplier: NDArray[np.int32],
     shift: NDArray[np.int32],
+    input_zero_point: int,
+    output_zero_point: int,
     clamp_low: int,
     clamp_high: int,
     rounding: int,
 ) -> NDArray[np.int16]:
     """Define `fully_connected_a16w8`."""
-    total = input.astype(np.int64) @ weights.astype(np.int64).T + bias
-    scaled = requantize_ref(total, multiplier, shift, rounding)
+    total = (input.astype(np.int64) - input_zero_point) @ weights.astype(np.int64).T + bias
+    scaled = requantize_ref(total, multiplier, shift, rounding) + output_zero_point
     return np.clip(scaled, clamp_low, clamp_high).astype(np.int16)

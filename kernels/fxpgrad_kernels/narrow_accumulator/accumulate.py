@@ -103,8 +103,6 @@ def finish(
     """Add the bias as the last addition, record the element, and return its int8 value."""
     exact = np.int64(total) + np.int64(bias[o])
     kept = narrowed(exact, bits, saturate)
-    record(
-        statistics, o, np.int64(overflows) + np.int64(kept != exact), max(np.int64(largest), abs(exact))
-    )
+    record(statistics, o, np.int64(overflows) + np.int64(kept != exact), max(np.int64(largest), abs(exact)))
     value = requantize(kept, multiplier[o], shift[o], rounding) + output_zero_point
     return np.int8(min(max(value, clamp_low), clamp_high))

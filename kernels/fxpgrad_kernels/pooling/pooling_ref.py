@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
-
 
 def _pool(
-    input: NDArray[np.int8],
+    input: NDArray[Any],
     reduce: Callable[[list[int]], int],
     size: tuple[int, int],
     strides: tuple[int, int],
     padding: tuple[int, int],
     clamp: tuple[int, int],
     output_size: tuple[int, int] | None,
-) -> NDArray[np.int8]:
+) -> NDArray[Any]:
     """Apply `reduce` to the valid values of every window."""
     batch, height, width, channels = input.shape
     if output_size is None:
@@ -26,7 +25,7 @@ def _pool(
             (height + 2 * padding[0] - size[0]) // strides[0] + 1,
             (width + 2 * padding[1] - size[1]) // strides[1] + 1,
         )
-    output = np.zeros((batch, *output_size, channels), np.int8)
+    output = np.zeros((batch, *output_size, channels), input.dtype)
     for b, oh, ow, c in np.ndindex(*output.shape):
         rows = [oh * strides[0] - padding[0] + dy for dy in range(size[0])]
         columns = [ow * strides[1] - padding[1] + dx for dx in range(size[1])]
@@ -36,7 +35,7 @@ def _pool(
 
 
 def max_pool2d_ref(
-    input: NDArray[np.int8],
+    input: NDArray[Any],
     size_h: int,
     size_w: int,
     stride_h: int,
@@ -47,8 +46,8 @@ def max_pool2d_ref(
     clamp_high: int,
     *,
     output_size: tuple[int, int] | None = None,
-) -> NDArray[np.int8]:
-    """Define `max_pool2d_a8`; without `output_size` both ends are padded alike."""
+) -> NDArray[Any]:
+    """Define `max_pool2d_a8` and `max_pool2d_a16`; without `output_size` both ends are padded alike."""
     return _pool(
         input,
         max,
@@ -68,7 +67,7 @@ def average_half_away(values: list[int]) -> int:
 
 
 def average_pool2d_ref(
-    input: NDArray[np.int8],
+    input: NDArray[Any],
     size_h: int,
     size_w: int,
     stride_h: int,
@@ -79,8 +78,8 @@ def average_pool2d_ref(
     clamp_high: int,
     *,
     output_size: tuple[int, int] | None = None,
-) -> NDArray[np.int8]:
-    """Define `average_pool2d_a8`; without `output_size` both ends are padded alike."""
+) -> NDArray[Any]:
+    """Define `average_pool2d_a8` and `average_pool2d_a16`; ends as in `max_pool2d_ref`."""
     return _pool(
         input,
         average_half_away,
@@ -90,25 +89,3 @@ def average_pool2d_ref(
         (clamp_low, clamp_high),
         output_size,
     )
-
-
-def folded_pair_ref(multiplier: int, shift: int, count: int) -> tuple[int, int]:
-    """Return the pair that stands for multiplier * 2**(shift - 31) / count."""
-    k = min(count.bit_length() - 1, 32, 31 + shift)
-    return multiplier * 2**k // count, shift - k
-
-
-def global_average_pool2d_ref(
-    input: NDArray[np.int8],
-    multiplier: NDArray[np.int32],
-    shift: NDArray[np.int32],
-    input_zero_point: int,
-    output_zero_point: int,
-    rounding: int,
-) -> NDArray[np.int8]:
-    """Define `global_average_pool2d_a8`."""
-    count = input.shape[1] * input.shape[2]
-    folded, folded_shift = folded_pair_ref(int(multiplier[0]), int(shift[0]), count)
-    total = (input.astype(np.int64) - input_zero_point).sum(axis=(1, 2))
-    value = requantize_ref(total, folded, folded_shift, rounding) + output_zero_point
-    return np.clip(value, -128, 127).astype(np.int8)

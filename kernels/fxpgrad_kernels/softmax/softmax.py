@@ -25,15 +25,16 @@ from fxpgrad_kernels.softmax.softmax_ref import (
 )
 from fxpgrad_kernels.spec import KernelSpec, Parameters, Shapes, array, parameter
 
-__all__ = ["GREATEST_DEPTH", "SPECS", "log_softmax", "softmax", "softmax_from_tables", "softmax_wide"]
+__all__ = ["SPECS", "log_softmax", "softmax", "softmax_from_tables", "softmax_wide"]
 
-GREATEST_DEPTH = 4095  # more equal elements would overflow the sum of exponentials
+GREATEST_DEPTH = 8191  # more equal elements would overflow the sum of exponentials, 32 bits without a sign
+GREATEST_LOG_DEPTH = 4095  # the logarithm takes 31 bits
 _VALUES = 256  # differences that two int8 numbers can have, zero included
 
 
 @device
 def _tabulate(exponents, exponentials, multiplier, left_shift, diff_min):
-    """Fill in exponent and exponential of the differences 0, -1, ... -255; -1 marks what is below diff_min."""
+    """Fill in exponent and exponential of the differences 0 to -255; -1 marks what is below diff_min."""
     for i in range(_VALUES):
         exponent = product(shift_left_saturated(np.int64(-i), left_shift), multiplier)
         exponents[i] = exponent
@@ -95,7 +96,7 @@ def softmax(input, exponents, exponentials, output, depth, multiplier, left_shif
         Workspaces: of the possible differences from a row's largest element.
     output : int8 [N]
         Written; scale 1/256, zero point -128.
-    depth : int in [1, 4095]
+    depth : int in [1, 8191]
         Elements of a row; N is a multiple of it.
     multiplier, left_shift : int
         Pair of beta * scale * 2**26.
@@ -168,10 +169,12 @@ def log_softmax(
 
     Parameters
     ----------
-    input, exponents, exponentials, depth, multiplier, left_shift, diff_min
+    input, exponents, exponentials, multiplier, left_shift, diff_min
         As in `softmax`; beta is 1.
     output : int8 [N]
         Written; scale 16/256, zero point 127.
+    depth : int in [1, 4095]
+        Elements of a row; N is a multiple of it.
     reverse_multiplier, reverse_shift : int
         Pair of 1 / (scale * 2**26).
     rounding : int
@@ -206,7 +209,6 @@ _TABLES = (
 )
 _DEPTH = parameter("depth", 1, GREATEST_DEPTH)
 _SCALING = (
-    _DEPTH,
     parameter("multiplier", 2**30, 2**31 - 1),
     parameter("left_shift", 1, 31),
     parameter("diff_min", -31 * 2**25, 0),
@@ -215,11 +217,11 @@ _SCALING = (
 SPECS = (
     KernelSpec(
         "softmax_a8", "softmax", softmax, softmax_ref,
-        (_INPUT, *_TABLES, array("output", "output", "int8", "N"), *_SCALING), _workspace,
+        (_INPUT, *_TABLES, array("output", "output", "int8", "N"), _DEPTH, *_SCALING), _workspace,
     ),
     KernelSpec(
         "softmax_a8_a16", "softmax", softmax_wide, softmax_wide_ref,
-        (_INPUT, *_TABLES, array("output", "output", "int16", "N"), *_SCALING), _workspace,
+        (_INPUT, *_TABLES, array("output", "output", "int16", "N"), _DEPTH, *_SCALING), _workspace,
     ),
     KernelSpec(
         "softmax_a16", "softmax", softmax_from_tables, softmax_from_tables_ref,
@@ -236,7 +238,8 @@ SPECS = (
     KernelSpec(
         "log_softmax_a8", "softmax", log_softmax, log_softmax_ref,
         (
-            _INPUT, *_TABLES, array("output", "output", "int8", "N"), *_SCALING,
+            _INPUT, *_TABLES, array("output", "output", "int8", "N"),
+            parameter("depth", 1, GREATEST_LOG_DEPTH), *_SCALING,
             parameter("reverse_multiplier", 2**30, 2**31 - 1),
             parameter("reverse_shift", -31, 0),
             parameter("rounding", 0, 3),

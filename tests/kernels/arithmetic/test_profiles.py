@@ -65,3 +65,13 @@ def test_limits_of_each_formula_lie_within_what_the_formula_takes(profile):
 def test_wide_layers_of_a_narrow_profile_take_the_shifts_of_the_wide_formula():
     assert PROFILES["tflite_double"].limits(Rounding.WIDE_16) == LIMITS[Rounding.WIDE_16]
     assert PROFILES["tosa_single"].limits(Rounding.SINGLE).shift_high == 29
+
+
+def test_exceptions_come_before_the_general_formula():
+    optimized, xnnpack = PROFILES["tflite_x86_optimized"], PROFILES["xnnpack_float32"]
+    assert optimized.element_rounding_of("quantize") == Rounding.DOUBLE_UP
+    assert optimized.element_rounding_of("mul") == Rounding.DOUBLE_AWAY
+    assert xnnpack.element_rounding_of("add") == Rounding.SINGLE
+    assert xnnpack.element_rounding_of("softmax") == Rounding.DOUBLE_AWAY
+    assert xnnpack.roundings() == {Rounding.FLOAT32_EVEN, Rounding.SINGLE, Rounding.DOUBLE_AWAY}
+    assert PROFILES["tflite_double"].element_rounding_of("quantize") == Rounding.DOUBLE_AWAY

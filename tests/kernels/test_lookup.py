@@ -1,0 +1,89 @@
+"""Laws of functions that are read off a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from fxpgrad_kernels.lookup import lookup, sigmoid
+from fxpgrad_kernels.spec import KernelSpec
+from tests.kernels.legal_numbers import generators, integers
+from tests.kernels.spec_call import by_kernel, check_equals_reference, is_caught
+
+(LOOKUP,) = lookup.SPECS
+LOGISTIC, TANH = sigmoid.SPECS
+
+
+def lookup_case(rng: np.random.Generator) -> dict[str, Any]:
+    n = int(rng.integers(1, 100))
+    table = integers(rng, (256,), "int8")
+    return {"input": integers(rng, (n,), "int8"), "table": table, "output_shape": (n,)}
+
+
+def sigmoid_case(rng: np.random.Generator) -> dict[str, Any]:
+    n = int(rng.integers(1, 60))
+    table = rng.integers(2**15, 2**16, 256)
+    kind = rng.integers(3)
+    if kind == 0:
+        table.sort()
+    elif kind == 1:
+        table[:] = rng.choice([2**15, 2**16 - 1], 256)
+    return {
+        "input": integers(rng, (n,), "int16"),
+        "table": table.astype(np.int32),
+        "input_multiplier": int(rng.choice([0, 1, 3, 6, 2**15 - 1, rng.integers(2**14, 2**15)])),
+        "input_shift": int(rng.choice([0, 1, 31, rng.integers(0, 32)])),
+        "output_shape": (n,),
+    }
+
+
+@given(rng=generators)
+def test_lookup_equals_its_reference(rng: np.random.Generator) -> None:
+    check_equals_reference(LOOKUP, by_kernel(LOOKUP), lookup_case(rng))
+
+
+@pytest.mark.parametrize("spec", [LOGISTIC, TANH], ids=["logistic", "tanh"])
+@given(rng=generators)
+def test_interpolation_equals_its_reference(rng: np.random.Generator, spec: KernelSpec) -> None:
+    check_equals_reference(spec, by_kernel(spec), sigmoid_case(rng))
+
+
+def test_every_value_finds_its_own_entry() -> None:
+    x = np.arange(-128, 128).astype(np.int8)
+    case = {"input": x, "table": x[::-1].copy(), "output_shape": x.shape}
+    np.testing.assert_array_equal(by_kernel(LOOKUP)(case), x[::-1])
+
+
+def test_tanh_at_a_step_of_the_table_is_the_table() -> None:
+    table = np.sort(np.random.default_rng(0).integers(2**15, 2**16, 256)).astype(np.int32)
+    table[0] = 2**15  # 1/2: tanh(0) is 0
+    x = np.arange(-254, 255).astype(np.int16)
+    case = {"input": x, "table": table, "input_multiplier": 256, "input_shift": 0, "output_shape": x.shape}
+    expected = np.sign(x) * (table[np.abs(x)] - 2**15)
+    np.testing.assert_array_equal(by_kernel(TANH)(case), expected)
+
+
+MUTANTS = {
+    "unsigned order": lambda case: case["table"][case["input"].astype(np.uint8)],
+    "one entry late": lambda case: case["table"][np.minimum(case["input"].astype(int) + 129, 255)],
+}
+SIGMOID_MUTANTS = {
+    "the other function": lambda case: by_kernel(TANH)(case),
+    "no input shift": lambda case: by_kernel(LOGISTIC)({**case, "input_shift": 0}),
+    "even function": lambda case: by_kernel(LOGISTIC)(
+        {**case, "input": np.abs(np.maximum(case["input"], -(2**15) + 1))}
+    ),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
+def test_the_comparison_catches(mutant: Any) -> None:
+    assert is_caught(mutant, LOOKUP, lookup_case)
+
+
+@pytest.mark.parametrize("mutant", SIGMOID_MUTANTS.values(), ids=SIGMOID_MUTANTS)
+def test_the_comparison_of_interpolations_catches(mutant: Any) -> None:
+    assert is_caught(mutant, LOGISTIC, sigmoid_case)
