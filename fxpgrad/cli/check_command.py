@@ -17,6 +17,7 @@ from fxpgrad.cli.terminal import (
     print_rich,
     profile_option,
     progress_bar,
+    short_name,
 )
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.accumulators import (
@@ -112,7 +113,7 @@ def _table(result: AccumulatorCheck) -> Table:
         for title in ("largest sum", "outputs", "overflowed", "additions"):
             table.add_column(title, justify="right")
     for layer in result.layers:
-        row = [layer.call, str(layer.proved_bits), "yes" if layer.fits else "no"]
+        row = [short_name(layer.call), str(layer.proved_bits), "yes" if layer.fits else "no"]
         if result.rows:
             counts = (layer.largest, layer.elements, layer.overflowed_elements, layer.overflows)
             row += [f"{count:,}" for count in counts]

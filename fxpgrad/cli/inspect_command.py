@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import click
 from rich.table import Table
 
-from fxpgrad.cli.terminal import FILE_NAME, byte_text, json_option, print_json, print_rich, profile_option
+from fxpgrad.cli.terminal import (
+    FILE_NAME,
+    byte_text,
+    json_option,
+    print_json,
+    print_rich,
+    profile_option,
+    short_name,
+)
 from fxpgrad.errors import InputError
 from fxpgrad.importers.model_file import load_program, read_model
 from fxpgrad.program.plan import Plan, plan
@@ -116,7 +124,7 @@ def _table(program: Program, rows: list[CallRow]) -> Table:
         inputs = ", ".join(_shape_text(shape) for shape in row.input_shapes)
         bits = "" if row.proved_bits is None else f"{row.proved_bits} / {row.accumulator_bits or '?'}"
         table.add_row(
-            row.name,
+            short_name(row.name),
             row.kernel,
             f"{inputs} → {_shape_text(row.output_shape)}",
             f"{row.macs:,}" if row.macs else "",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fxpgrad.errors import GraphError, InputError
 from fxpgrad.graph.attributes import ACTIVATION_BOUNDS
+from fxpgrad.graph.float_operators import FLOAT_OPERATORS
 from fxpgrad.graph.graph import Graph, Node
 
 FloatArray = NDArray[np.float32]
@@ -271,4 +272,5 @@ _OPERATORS: dict[str, _Operator] = {
     "pad": _pad,
     "concat": _concat,
     "quantize": _identity,
+    **FLOAT_OPERATORS,
 }

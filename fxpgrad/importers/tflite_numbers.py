@@ -59,4 +59,6 @@ def quantization_of_tensor(operator: TfliteOperator | None, tensor: TfliteTensor
     limits = np.iinfo(dtype_of(operator, tensor))
     if not limits.min <= zero_point <= limits.max:
         refuse(operator, f"{label(tensor)}: the zero point {tensor.zero_points[0]} is no {tensor.type}")
+    if tensor.type == "INT16" and zero_point != 0:
+        refuse(operator, f"{label(tensor)} is INT16, whose zero point must be 0; got {zero_point}")
     return Quantization(scales.copy(), np.array([zero_point], np.int64))

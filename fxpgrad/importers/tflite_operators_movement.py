@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fxpgrad.graph.check import quantization_of
+from fxpgrad.graph.check import quantization_of, same_quantization
 from fxpgrad.importers.tflite_model import TfliteOperator
 from fxpgrad.importers.tflite_numbers import quantization_of_tensor
 from fxpgrad.importers.tflite_operators_windows import image_extents
@@ -65,6 +65,10 @@ def pad(state: Translation, operator: TfliteOperator) -> None:
         tensor = state.tensor(operator, 2)
         if tensor.elements != 1 or tensor.type != state.tensor(operator, 0).type:
             refuse(operator, f"the value {tensor.name} must be one {state.tensor(operator, 0).type}")
+        if not same_quantization(
+            quantization_of_tensor(operator, tensor), state.tensors[source].quantization
+        ):
+            refuse(operator, f"the value {tensor.name} must have the scale and zero point of the input")
         value = int(state.values(operator, tensor).reshape(-1)[0])
     state.emit(operator, "pad", (source,), {"padding": padding, "value": value})
 

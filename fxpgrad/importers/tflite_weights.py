@@ -37,7 +37,7 @@ def weights(
         )
     if tensor.type not in ("INT8", "INT4", "UINT8", "INT16"):
         refuse_type(operator, tensor)
-    key = ("weights", tensor.index, channel_axis)
+    key = ("weights", tensor.index, channel_axis, zero_point_allowed)
     if key not in state.shared:
         state.shared[key] = _new_weights(state, operator, tensor, channel_axis, zero_point_allowed)
     name, scales = state.shared[key]

@@ -40,7 +40,7 @@ def check_call_shapes(program: Program, call: Call, where: str) -> None:
     `where` names the call in the message. Names, ranks and ranges of constants and parameters have
     been checked before.
     """
-    sizes: dict[str, int] = {"B": 1}
+    sizes: dict[str, int] = {}  # of one sample; leading axes that a kernel does not know are part of B
     for name, axes, shape in _arrays(program, call, where):
         if len(axes) != len(shape) or min(shape, default=1) < 1:
             raise LoweringError(f"{where}: {name} must have the axes {' '.join(axes)}; its shape is {shape}")

@@ -43,11 +43,11 @@ class Dialect:
         return self.formations.get(op, self.formation)
 
 
-_TFLITE_MICRO = Dialect(formations={"fully_connected/per_tensor": "float32_product"})
+_TFLITE_MICRO = Dialect()  # all in double: tests/golden/tflm_formation.npz
 _LITERT = Dialect(
     formations={
         "fully_connected/per_tensor": "float32_product",
-        **dict.fromkeys(("mul", "leaky_relu", "activation"), "float32"),
+        **dict.fromkeys(("mul", "leaky_relu", "activation", "abs", "prelu"), "float32"),
     }
 )
 _TOSA = Dialect(rule="tosa")

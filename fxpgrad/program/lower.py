@@ -16,8 +16,10 @@ from fxpgrad.program.lowering import (
     normalization,
     onnx_rules,
     pooling,
+    products,
     reduction,
     resize,
+    unary,
     weighted,
 )
 from fxpgrad.program.lowering.lowering import Lowering, Rule, quantization_of
@@ -27,7 +29,17 @@ from fxpgrad.program.validate import check_program
 
 RULES: dict[str, Rule] = {
     op: rule
-    for family in (elementwise, movement, normalization, pooling, reduction, resize, weighted)
+    for family in (
+        elementwise,
+        movement,
+        normalization,
+        pooling,
+        products,
+        reduction,
+        resize,
+        unary,
+        weighted,
+    )
     for op, rule in family.RULES.items()
 }
 

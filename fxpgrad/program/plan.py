@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -40,16 +41,27 @@ class Plan:
 
 
 def array_shapes(program: Program, call: Call) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of a call's arrays by argument name, with batch 1."""
+    """Return the shapes of a call's arrays by argument name, with batch 1.
+
+    Where a kernel takes fewer axes than a tensor has (but not all in one), the leading axes join the
+    batch, as the executor hands the array over.
+    """
     shapes: dict[str, tuple[int, ...]] = {}
     arguments = (*call.spec.of_role("input"), *call.spec.of_role("state"))
     for argument, tensor in zip(arguments, call.inputs, strict=True):
-        shapes[argument.name] = (1, *program.tensors[tensor].shape)
+        shapes[argument.name] = _joined(program.tensors[tensor].shape, len(argument.shape))
     for argument_name, constant in call.constants.items():
         shapes[argument_name] = program.constants[constant].data.shape
     for argument in call.spec.of_role("output"):
-        shapes[argument.name] = (1, *program.tensors[call.output].shape)
+        shapes[argument.name] = _joined(program.tensors[call.output].shape, len(argument.shape))
     return shapes
+
+
+def _joined(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    whole = (1, *shape)
+    if not 1 < rank < len(whole):
+        return whole
+    return (math.prod(whole[: 1 - rank]), *whole[1 - rank :])
 
 
 def workspace_elements(program: Program, call: Call) -> dict[str, int]:

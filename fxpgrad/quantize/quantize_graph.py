@@ -11,7 +11,7 @@ from fxpgrad.errors import GraphError
 from fxpgrad.graph.check import check_graph, quantization_of, same_quantization
 from fxpgrad.graph.float_execution import Feed
 from fxpgrad.graph.graph import Graph, Node, Tensor
-from fxpgrad.quantize.affine import Range, asymmetric_int8, dequantize_array
+from fxpgrad.quantize.affine import Range, asymmetric_int8, dequantize_array, quantize_array
 from fxpgrad.quantize.calibrate import calibrate
 from fxpgrad.quantize.fold import (
     CHANNEL_AXIS,
@@ -120,6 +120,9 @@ def quantize_graph(
         elif node.op == "pad":
             zero = int(quantization_of(tensors[node.output]).zero_point[0])
             nodes.append(replace(node, attributes={**node.attributes, "value": zero}))
+        elif node.op == "constant":
+            _quantize_value(graph, node, tensors)
+            nodes.append(node)
         else:
             nodes.append(node)
     quantized = replace(graph, tensors=tensors, nodes=tuple(nodes))
@@ -153,6 +156,14 @@ def _quantize_constants(
     for name, (data, quantization) in zip(names, parts, strict=True):
         tensors[name] = Tensor(name, data.shape, str(data.dtype), quantization, data)
     return replace(node, inputs=(node.inputs[0], *names))
+
+
+def _quantize_value(graph: Graph, node: Node, tensors: dict[str, Tensor]) -> None:
+    """Add the integers of a constant among the activations, at its tensor's own quantization."""
+    (value,) = graph.constants_of(node).values()
+    quantization = quantization_of(tensors[node.output])
+    data = quantize_array(np.asarray(value.data, np.float32), quantization)
+    tensors[value.name] = Tensor(value.name, data.shape, "int8", quantization, data)
 
 
 def _requantize_inputs(graph: Graph, node: Node, tensors: dict[str, Tensor]) -> list[Node]:

@@ -36,7 +36,8 @@ def tie_groups(graph: Graph, ranges: Mapping[str, Range]) -> TieGroups:
     """
     leader_of: dict[str, str] = {name: name for name in graph.inputs}
     for node in graph.nodes:
-        tied = (OPERATORS[node.op].tied or node.op == "activation") and node.op != "concat"
+        moves = OPERATORS[node.op].tied or node.op == "activation"
+        tied = moves and len(graph.activations_of(node)) == 1 and node.op != "concat"
         leader_of[node.output] = leader_of[node.inputs[0]] if tied else node.output
     absorbed: dict[str, str] = {}
     for node in graph.nodes:

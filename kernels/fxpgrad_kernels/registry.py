@@ -34,6 +34,7 @@ _MODULES: tuple[str, ...] = (
     "loss.prototypes",
     "narrow_accumulator.narrow_accumulator",
     "normalization.normalization",
+    "pooling.average_pool_tosa",
     "pooling.pooling",
     "quantization.quantization",
     "random.philox",

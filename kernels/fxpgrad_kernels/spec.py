@@ -80,7 +80,8 @@ class KernelSpec:
         contract defines.
     reference : callable
         The definition: takes the same arguments without workspaces and outputs, returns the
-        output array (a tuple of arrays for several outputs).
+        output array (a tuple of arrays for several outputs). A kernel that rewrites a state in place
+        returns (output, new state).
     arguments : tuple of Argument
     workspace : callable, optional
         ``(shapes by argument name, parameters by name) -> elements by workspace name``; shapes are

@@ -5,9 +5,9 @@ Needs the PyPI packages ai-edge-litert and tflite-micro (whose schema builds the
     python -m venv both && both/bin/pip install --pre ai-edge-litert==2.3.0 tflite-micro==0.dev20261023182759
     both/bin/python tests/golden/make_litert_tables.py
 
-Arrays are stored as "<function>/<name>", one row a case: `quantization` float64 [cases, 2, 2] holds (scale, zero
-point) of input and output, `output` int8 [cases, 256] the results of all 256 inputs, ascending. All three
-resolvers (reference, optimized, XNNPACK) gave the same.
+Arrays are stored as "<function>/<name>", one row a case: `quantization` float64 [cases, 2, 2] holds (scale,
+zero point) of input and output, `output` int8 [cases, 256] the results of all 256 inputs, ascending. All
+three resolvers (reference, optimized, XNNPACK) gave the same.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ Needs the PyPI packages onnx and onnxruntime::
     ort/bin/python tests/golden/make_ort_vectors.py
 
 Arrays are stored as "<operator>/<case>/<name>"; the names are those of this project's kernel arguments (NHWC
-and OHWI; the models are NCHW), `onnx` is the output. QLinearConv, QLinearMatMul and com.microsoft's QLinearAdd
-and QLinearMul, int8 activations and int8 weights. One thread, x86-64 with AVX2.
+and OHWI; the models are NCHW), `onnx` is the output. QLinearConv, QLinearMatMul, QLinearAdd and
+QLinearMul (com.microsoft), int8 activations and int8 weights. One thread, x86-64 with AVX2.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ Needs the PyPI package tflite-micro in an environment of its own::
     tflm/bin/python tests/golden/make_tflm_elementwise.py
 
 Arrays are stored as "<operator>_<type>/<name>", one row a case: `quantization` float64 [cases, tensors, 2]
-holds (scale, zero point) of the inputs and the output, each scale exact in float32; `attribute` holds the code
-of the fused activation (schema order: none, relu, relu_n1_to_1, relu6) or alpha. Operators of one int8
+holds (scale, zero point) of the inputs and the output, each scale exact in float32; `attribute` holds the
+code of the fused activation (schema order: none, relu, relu_n1_to_1, relu6) or alpha. Operators of one int8
 value ran on all 256 of them, ascending, so that no input is stored (rsqrt: from the zero point on).
 Scales of every third case are powers of two: exact ties. "<operator>_formation" holds single int16 elements
 whose result depends on whether the real multiplier is formed in double or in float32.
@@ -140,15 +140,15 @@ def rescaling(store: Store, rng: np.random.Generator, exact: bool) -> None:
             out = run(name, [(x, first)], dtype, result, **options)
             store.add(f"{name.lower()}_{dtype}", [first, result], attribute=alpha, output=out, **given)
     wide = {"int8": 0.05, "int16": 0.0003, "int32": 1e-6}
-    for source in wide:
-        for target in wide:
+    for source, own in wide.items():
+        for target, other_unit in wide.items():
             if (source, target) == ("int32", "int32"):
                 continue
             x = values(rng, source)
             if source == "int32":
                 x = np.where(rng.random(ELEMENTS) < 0.7, x >> rng.integers(0, 24, ELEMENTS), x).astype(source)
-            first = affine(rng, source, wide[source], exact)
-            result = affine(rng, target, wide[target] * 4 ** rng.uniform(-1, 1), exact)
+            first = affine(rng, source, own, exact)
+            result = affine(rng, target, other_unit * 4 ** rng.uniform(-1, 1), exact)
             out = run("QUANTIZE", [(x, first)], target, result, "QuantizeOptions")
             store.add(f"quantize_{source}_{target}", [first, result], input=x, output=out)
 
@@ -210,7 +210,7 @@ def formations(store: Store, rng: np.random.Generator) -> None:
             b, alpha = rng.permutation(a), float(np.float32(rng.uniform(0.05, 0.9)))
             size = first[0] * second[0] * 2**14 if name == "MUL" else first[0]
             result = affine(rng, "int16", size, False)
-            factors = [first[0]] + {"MUL": [second[0]], "LEAKY_RELU": [alpha]}.get(name, [])
+            factors = [first[0], *{"MUL": [second[0]], "LEAKY_RELU": [alpha]}.get(name, [])]
             in_double = float(np.prod(factors)) / result[0]
             in_float32 = float(np.prod(np.array(factors, np.float32)) / np.float32(result[0]))
             x = a.astype(np.int64) * b if name == "MUL" else a.astype(np.int64)

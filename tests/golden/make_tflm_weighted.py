@@ -220,8 +220,8 @@ def batch_matmul(rng: np.random.Generator, dtype: str, exact: bool) -> Case:
     }
 
 
-def svdf(rng: np.random.Generator, dtype: str, exact: bool) -> Case:
-    """Run SVDF for several steps, from a fresh state."""
+def svdf(rng: np.random.Generator, dtype: str, exact: bool, overflowing: bool = False) -> Case:
+    """Run SVDF for several steps, from a fresh state; `overflowing`: sums over time often leave int32."""
     batch, depth, rank, units, memory = (int(n) for n in rng.integers((1, 2, 1, 1, 1), (3, 12, 4, 5, 8)))
     zero_in, zero_out = zero_points(rng, "int8", 2)
     zero_state = int(rng.choice([0, 7, -100])) if dtype == "int8" else 0
@@ -230,6 +230,10 @@ def svdf(rng: np.random.Generator, dtype: str, exact: bool) -> Case:
     scales["state_scale"] = scale_near(rng, size / (60 if dtype == "int8" else 15000), exact)
     scales["time_scale"] = scale_near(rng, 0.01 if dtype == "int8" else 2.0**-15, exact)
     scales["output_scale"] = scale_near(rng, size * 0.6 * np.sqrt(rank * memory) / 60, exact)
+    if overflowing:
+        memory, scales["state_scale"] = 8, scales["state_scale"] / 4
+        scales["state_scale"] = float(np.float32(scales["state_scale"]))
+        scales["output_scale"] = scale_near(rng, scales["state_scale"] * 2.0**-15 * 2.0**31 / 100, exact)
     feature = rng.integers(-127, 128, (units * rank, depth)).astype(np.int8)
     time = values(rng, (units * rank, memory), dtype)
     product = scales["state_scale"] * scales["time_scale"]
@@ -292,6 +296,7 @@ FAMILIES: dict[str, Any] = {
     "batch_matmul_a16": lambda rng, exact: batch_matmul(rng, "int16", exact),
     "svdf_a8": lambda rng, exact: svdf(rng, "int16", exact),
     "svdf_a8_s8": lambda rng, exact: svdf(rng, "int8", exact),
+    "svdf_a8_overflowing": lambda rng, exact: svdf(rng, "int16", exact, True),
 }
 
 

@@ -5,10 +5,11 @@ Needs the PyPI package tosa-tools in an environment of its own (it pins old vers
     python -m venv tosa && tosa/bin/pip install tosa-tools==2026.8.0
     tosa/bin/python tests/golden/make_tosa_conformance.py
 
-The cases come from tosa_verif_build_tests, the generator behind the TOSA conformance suite, with small shapes.
-CONV2D, DEPTHWISE_CONV2D, MATMUL and MUL return int32 in TOSA: each is run as generated and once more with a
-RESCALE behind it, in both roundings. ADD has no int8 form: a graph of RESCALE, shift and ADD stands for it.
-FULLY_CONNECTED is gone from TOSA 1.0: it is CONV2D on one pixel. Meaning of the arrays: README.md beside this file.
+The cases come from tosa_verif_build_tests, the generator behind the TOSA conformance suite, with small
+shapes. CONV2D, DEPTHWISE_CONV2D, MATMUL and MUL return int32 in TOSA; the convolutions are also run with a
+RESCALE behind them, in both roundings. ADD has no int8 form: a graph of RESCALE, shift and ADD stands for it.
+FULLY_CONNECTED is gone from TOSA 1.0: it is CONV2D with a kernel of one pixel. Meaning of the arrays:
+README.md beside this file.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ PLANS: list[tuple[str, list[str], int]] = [
     ("rescale", ["--target-dtype", "int32", *ROUNDED, "--target-shape", "5,3,7"], 60),
     ("conv2d", [*INT8, *IMAGE], 30),
     ("conv2d", [*INT8, "--target-shape", "2,5,8,5", "--tensor-dim-range", "1,9", "--zero-point", "0"], 20),
-    ("conv2d", [*INT8, "--target-shape", "6,1,1,23", "5,1,1,40", "--conv-kernel", "1,1", *SMALL], 6),
+    ("conv2d", [*INT8, "--target-shape", "3,1,2,23", "1,3,3,40", "--conv-kernel", "1,1", *SMALL], 8),
     ("depthwise_conv2d", [*INT8, "--target-shape", "1,7,6,3", "--tensor-dim-range", "1,9"], 50),
     ("matmul", [*INT8, "--target-shape", "2,5,7", "1,9,16", "3,1,12", "1,8,33", *SMALL], 8),
     ("avg_pool2d", [*INT8, *IMAGE], 60),
@@ -100,13 +101,17 @@ def fitting_pairs(accumulator: Array, rng: np.random.Generator) -> tuple[Array, 
 
 
 def requantized(store: Store, test: UnitTest, fields: dict[str, Any], rng: np.random.Generator) -> None:
-    """Store a generated test with int32 result, and both roundings of a RESCALE behind its operator."""
-    multiplier, shift = fitting_pairs(test.output, rng)
+    """Store a generated test with int32 result, and both roundings of a RESCALE behind its operator.
+
+    The generator draws the bias from all of int32, which hides the products; behind RESCALE it is small.
+    """
+    bias = rng.integers(-500, 500, test.inputs[2].shape).astype(np.int32)
+    multiplier, shift = fitting_pairs(test.output.astype(np.int64) - test.inputs[2] + bias, rng)
     zero_point = int(rng.integers(-128, 128))
     results = {}
     for rounding in ("single", "double"):
         graph = Graph()
-        names = [graph.input(array) for array in test.inputs]
+        names = [graph.input(bias if i == 2 else array) for i, array in enumerate(test.inputs)]
         wide = graph.operator(test.operator, names, test.output.shape, np.int32, **fields)
         graph.rescale(
             wide,
@@ -124,6 +129,7 @@ def requantized(store: Store, test: UnitTest, fields: dict[str, Any], rng: np.ra
         test.name,
         {**test.attributes, "output_zero_point": zero_point},
         **inputs,
+        small_bias=bias,
         multiplier=multiplier,
         shift=shift,
         accumulator=test.output,

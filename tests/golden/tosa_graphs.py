@@ -45,14 +45,14 @@ class UnitTest:
 
 def reference_model(folder: Path, description: dict[str, Any]) -> Array:
     """Run a test folder and return its one output."""
-    description = description | {"ofm_file": ["out.npy"]}
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "desc.json"
-        keys = ("tosa_file", "ifm_file")
-        description["tosa_file"] = str(folder / description[keys[0]])
-        description["ifm_file"] = [str(folder / name) for name in description[keys[1]]]
-        description["ofm_file"] = [str(Path(scratch) / "out.npy")]
-        path.write_text(json.dumps(description))
+        files = {
+            "tosa_file": str(folder / description["tosa_file"]),
+            "ifm_file": [str(folder / name) for name in description["ifm_file"]],
+            "ofm_file": [str(Path(scratch) / "out.npy")],
+        }
+        path.write_text(json.dumps(description | files))
         model = Path(sys.executable).with_name("tosa_reference_model")
         subprocess.run([model, f"--test_desc={path}", "--eval=1"], check=True, cwd=scratch)
         return np.load(Path(scratch) / "out.npy")
@@ -120,11 +120,21 @@ class Graph:
         return str(self.serializer.addConst(list(array.shape), TOSA[array.dtype], array).name)
 
     def operator(
-        self, op: str, inputs: list[str], shape: tuple[int, ...], dtype: Any, last: bool = False, **fields: Any
+        self,
+        op: str,
+        inputs: list[str],
+        shape: tuple[int, ...],
+        dtype: Any,
+        last: bool = False,
+        **fields: Any,
     ) -> str:
         """Add an operator with one output and return that output's name."""
         attribute = TosaSerializerAttribute()
-        names = {"CONV2D": "Conv2d", "DEPTHWISE_CONV2D": "DepthwiseConv2d", "LOGICAL_LEFT_SHIFT": "LogicalLeftShift"}
+        names = {
+            "CONV2D": "Conv2d",
+            "DEPTHWISE_CONV2D": "DepthwiseConv2d",
+            "LOGICAL_LEFT_SHIFT": "LogicalLeftShift",
+        }
         getattr(attribute, names.get(op, op.title()) + "Attribute")(**fields)
         add = self.serializer.addOutput if last else self.serializer.addIntermediate
         output = add(list(shape), TOSA[np.dtype(dtype)])

@@ -20,10 +20,7 @@ def tensors_of(
 ) -> dict[str, Array]:
     """Return every tensor of the model by its ONNX name: integers, in ONNX's axes."""
     program = lower(imported.graph, "onnx_float32")
-    given = {
-        imported.values[name].tensor: _outer(imported, name, x)
-        for name, x in feed.items()
-    }
+    given = {imported.values[name].tensor: _outer(imported, name, x) for name, x in feed.items()}
     if reference:
         found = run_reference(program, given)
     else:

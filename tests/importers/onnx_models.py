@@ -1,4 +1,4 @@
-"""Small ONNX models, built by hand, and ONNX Runtime to run them: for tests and for makers of golden files."""
+"""Small ONNX models, built by hand, and ONNX Runtime to run them."""
 
 from __future__ import annotations
 

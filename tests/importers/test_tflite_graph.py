@@ -12,11 +12,11 @@ pytest.importorskip("tflite")
 from fxpgrad.errors import ModelFileError
 from fxpgrad.graph.check import quantization_of
 from fxpgrad.importers.tflite_graph import ImportedModel, import_tflite
-from tests.importers.tflite_builder import TfliteBuilder
+from tests.importers.tflite_builder import TfliteBuilder, one_operator_model
 
 
 def relu(builder: TfliteBuilder, x: int, **output: Any) -> int:
-    y = builder.tensor(builder.tensors[x]["shape"], **output)
+    y = builder.tensor(**{"shape": builder.tensors[x]["shape"], **output})
     builder.operator("RELU", [x], y)
     return y
 
@@ -45,16 +45,7 @@ WHOLE: list[tuple[str, list[Any], tuple[int, ...], str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("name", "inputs", "output", "kind", "options"), WHOLE)
 def test_what_touches_the_first_axis_keeps_whole_shapes(name, inputs, output, kind, options):
-    builder = TfliteBuilder()
-    places = [
-        builder.input(entry)
-        if isinstance(entry, tuple)
-        else builder.tensor(np.shape(entry), "INT32", data=entry)
-        for entry in inputs
-    ]
-    y = builder.tensor(output)
-    builder.operator(name, places, y, kind or None, **options)
-    model = import_tflite(builder.content(y))
+    model = import_tflite(one_operator_model(name, inputs, output, kind, **options))
     assert not model.has_batch
     assert model.graph.tensors[model.graph.outputs[0]].shape == output
 
@@ -74,6 +65,29 @@ def test_a_constant_operand_becomes_a_node(shape, row, whole):
     assert (constant.op, add.inputs) == ("constant", ("t1", "t0"))
     assert model.graph.tensors["t1"].shape == (shape if whole else row)
     assert model.tensors[value] is None
+
+
+def test_a_constant_that_two_operators_read_is_one_node():
+    builder = TfliteBuilder()
+    x, value = builder.input((1, 3)), builder.tensor((3,), data=[1, 2, 3])
+    a, y = builder.tensor((1, 3)), builder.tensor((1, 3))
+    builder.operator("ADD", [x, value], a, "AddOptions")
+    builder.operator("MUL", [a, value], y, "MulOptions")
+    graph = import_tflite(builder.content(y)).graph
+    assert [node.op for node in graph.nodes] == ["constant", "add", "mul"]
+
+
+def test_known_integers_may_be_computed_with():
+    builder = TfliteBuilder()
+    x, known = builder.input((1, 2), "INT32"), builder.tensor((2,), "INT32")
+    builder.operator("MUL", [builder.integers(2, 3), builder.integers(5, 7)], known, "MulOptions")
+    y = builder.tensor((1, 2), "INT32")
+    builder.operator("ADD", [x, known], y, "AddOptions")
+    graph = import_tflite(builder.content(y)).graph
+    constant, _ = graph.nodes
+    data = graph.tensors[constant.inputs[0]].data
+    assert data is not None
+    assert data.tolist() == [10, 21]
 
 
 def test_uint8_is_int8_less_128():
@@ -126,6 +140,13 @@ def test_float_anywhere_else_is_refused_by_name():
         import_tflite(builder.content())
 
 
+def test_a_float_output_that_is_no_output_of_the_model_is_refused():
+    builder = float_edges()
+    builder.outputs = [2]
+    with pytest.raises(ModelFileError, match=r"tensor 3 \(real_out\) is float32"):
+        import_tflite(builder.content())
+
+
 def test_names_are_unique_and_stable():
     builder = TfliteBuilder()
     x = builder.input((1, 3), name="same")
@@ -144,6 +165,8 @@ def test_names_are_unique_and_stable():
         ({"scale": float("inf")}, "needs one scale"),
         ({"scale": [0.5, 0.5, 0.5]}, "needs one scale"),
         ({"zero_point": 128}, "zero point 128 is no INT8"),
+        ({"dtype": "INT16", "zero_point": 1}, "zero point must be 0"),
+        ({"shape": (1, 0)}, "is empty"),
         ({"dtype": "BOOL"}, "has the type BOOL"),
     ],
 )

@@ -60,13 +60,13 @@ def test_every_truncation_is_refused():
 
 
 def test_damaged_files_give_a_model_or_one_error():
-    results = run(seed_models(), 3000, seed=1)
-    assert min(results.values()) > 150  # neither all harmless nor all refused at the first byte
+    results = run(seed_models(), 2000, seed=1)
+    assert min(results.values()) > 100  # neither all harmless nor all refused at the first byte
 
 
 def test_well_formed_nonsense_gives_a_model_or_one_error():
     """Huge dimensions, cycles, missing inputs, operators that are called something else."""
-    results = run([], 3000, seed=4)
+    results = run([], 2000, seed=4)
     assert min(results.values()) > 150
 
 

@@ -134,6 +134,16 @@ def test_other_first_values_are_refused(start, words):
         import_tflite(builder.content(y))
 
 
+def test_a_first_value_that_is_computed_is_refused():
+    builder = Streaming(zero_point=3)
+    y = builder.read()
+    builder.assign(builder.x)
+    builder.start_at(3)
+    builder.operator("RELU", [0], [0])
+    with pytest.raises(ModelFileError, match="subgraph 1 holds RELU"):
+        import_tflite(builder.content(y))
+
+
 def test_variables_that_do_not_fit_are_refused():
     builder = Streaming()
     with pytest.raises(ModelFileError, match="no ASSIGN_VARIABLE ever sets it"):

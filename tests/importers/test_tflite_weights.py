@@ -233,6 +233,33 @@ def test_the_input_of_a_dense_layer_is_read_as_rows_of_features(inputs, output, 
     assert [node.op for node in import_tflite(builder.content(y)).graph.nodes] == ops
 
 
+@pytest.mark.parametrize(
+    ("weights", "output", "words"),
+    [
+        ((5, 12, 1), (1, 5), r"must be \[out, in\]"),
+        ((5, 12), (1, 4), "5 features"),
+        ((5, 7), (1, 5), "cannot"),
+    ],
+)
+def test_dense_layers_that_do_not_fit_are_refused(weights, output, words):
+    builder = TfliteBuilder()
+    x, matrix = builder.input((1, 12)), builder.tensor(weights, data=np.ones(weights))
+    y = builder.tensor(output)
+    builder.operator("FULLY_CONNECTED", [x, matrix], y, "FullyConnectedOptions")
+    with pytest.raises(ModelFileError, match=words):
+        import_tflite(builder.content(y))
+
+
+def test_a_dense_layer_with_the_output_1_keeps_whole_shapes():
+    builder = TfliteBuilder()
+    x, matrix = builder.input((1, 12)), builder.tensor((1, 12), data=np.ones((1, 12)))
+    y = builder.tensor((1,))
+    builder.operator("FULLY_CONNECTED", [x, matrix], y, "FullyConnectedOptions")
+    model = import_tflite(builder.content(y))
+    assert not model.has_batch
+    assert model.graph.tensors["t2"].shape == (1,)
+
+
 def test_weights_that_two_layers_share_are_one_constant():
     builder = TfliteBuilder()
     x, weights = builder.input((1, 4)), builder.tensor((4, 4), data=RNG.integers(-9, 9, (4, 4)))

@@ -133,6 +133,26 @@ class TfliteBuilder:
         return bytes(b.Output())
 
 
+def one_operator_model(
+    name: str,
+    inputs: list[Any],
+    outputs: list[tuple[int, ...]] | tuple[int, ...],
+    kind: str = "",
+    **options: Any,
+) -> bytes:
+    """Return a model of one operator; an input is the shape of an activation, or a list of integers."""
+    builder = TfliteBuilder()
+    places = [
+        builder.input(entry)
+        if isinstance(entry, tuple)
+        else builder.tensor(np.shape(entry), "INT32", data=entry)
+        for entry in inputs
+    ]
+    results = [builder.tensor(shape) for shape in ([outputs] if isinstance(outputs, tuple) else outputs)]
+    builder.operator(name, places, results, kind or None, **options)
+    return builder.content(*results)
+
+
 _DTYPES = {"INT8": "i1", "UINT8": "u1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8", "FLOAT32": "<f4"}
 
 

@@ -71,7 +71,7 @@ def layer(operator: str, case: Case, runtime: str, formation: Formation | None =
 def product(case: Case, runtime: str, formation: Formation = "float32") -> Case:
     """Return the arguments of mul."""
     scales = [case["input_a_scale"], case["input_b_scale"]]
-    rounding = RUNTIMES[runtime].element_rounding_of("mul")
+    rounding = RUNTIMES[runtime].rounding_of("mul")
     real = real_multiplier(scales, case["output_scale"], formation)
     return {**case, **pairs(real, rounding), **FULL_RANGE, "output_shape": case["input_a"].shape}
 
@@ -91,7 +91,7 @@ def sum_of_two(case: Case, operator: str, runtime: str) -> Case:
         first, second = float(case["input_a_scale"]), float(case["input_b_scale"])
         double = 2 * max(first, second)
         real = [first / double, second / double, double / (2**20 * float(case["output_scale"]))]
-    rounding = RUNTIMES[runtime].element_rounding_of(operator)
+    rounding = RUNTIMES[runtime].rounding_of(operator)
     shape = case["input_a"].shape
     return {**case, **pairs(np.array(real), rounding), **FULL_RANGE, "left_shift": 20, "output_shape": shape}
 
@@ -106,6 +106,6 @@ def one_value(case: Case, operator: str, runtime: str) -> Case:
         positive = np.rint(np.atleast_1d(256 * np.float64(ratio))) / 256
         negative = np.rint(np.atleast_1d(256 * np.float64(ratio * np.float32(case["alpha"])))) / 256
     real = positive if operator == "quantize" else np.concatenate([positive, negative])
-    rounding = RUNTIMES[runtime].element_rounding_of(operator)
+    rounding = RUNTIMES[runtime].rounding_of(operator)
     values = np.arange(-128, 128).astype(np.int8)
     return {**case, **pairs(real, rounding), "input": values, "output_shape": values.shape}

@@ -24,7 +24,5 @@ def clamps(code: int, scale: float, zero_point: int, bits: int) -> dict[str, int
     """Return the integer bounds of a fused activation: bound / scale in float32, halves away from zero."""
     ends = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     steps = [float(np.float32(bound) / np.float32(scale)) for bound in BOUNDS[code]]
-    low, high = (
-        np.clip(zero_point + np.copysign(np.floor(abs(step) + 0.5), step), *ends) for step in steps
-    )
+    low, high = (np.clip(zero_point + np.copysign(np.floor(abs(step) + 0.5), step), *ends) for step in steps)
     return {"clamp_low": int(low), "clamp_high": int(high)}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
-from fxpgrad_kernels.arithmetic.profiles import Profile
+from fxpgrad_kernels.arithmetic.profiles import PROFILES, Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.elementwise.elementwise import SPECS
 from fxpgrad_kernels.spec import KernelSpec
@@ -25,7 +25,7 @@ from tests.kernels.legal_numbers import (
 )
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
-ADD, SUB, ADD_16, SUB_16 = SPECS
+ADD, SUB, ADD_16, SUB_16, MIXED, MIXED_16 = SPECS
 
 
 def add_case(rng: np.random.Generator, profile: Profile) -> dict[str, Any]:
@@ -98,6 +98,24 @@ def test_sums_of_16_bits_equal_their_reference(
     rng: np.random.Generator, profile: Profile, spec: KernelSpec
 ) -> None:
     check_equals_reference(spec, by_kernel(spec), case_of_16_bits(rng, profile))
+
+
+@every_profile
+@given(rng=generators, other=profiles)
+def test_mixed_adds_equal_their_reference(rng: np.random.Generator, profile: Profile, other: Profile) -> None:
+    case = {**add_case(rng, profile), "operand_rounding": int(other.rounding)}
+    case["shift"] = np.clip(case["shift"], other.shift_low, other.shift_high)
+    check_equals_reference(MIXED, by_kernel(MIXED), case)
+    case = {**case_of_16_bits(rng, profile), "operand_rounding": int(other.rounding)}
+    case["shift"] = np.clip(case["shift"], other.shift_low, other.shift_high)
+    check_equals_reference(MIXED_16, by_kernel(MIXED_16), case)
+
+
+@given(rng=generators, profile=profiles)
+def test_a_mixed_add_of_one_rounding_is_add(rng: np.random.Generator, profile: Profile) -> None:
+    case = add_case(rng, profile)
+    mixed = {**case, "operand_rounding": case["rounding"]}
+    np.testing.assert_array_equal(by_kernel(MIXED)(mixed), by_kernel(ADD)(case))
 
 
 @given(rng=generators, profile=profiles)
@@ -239,6 +257,16 @@ def _sum_16(case: Case, sign: int, wrap: bool = False) -> NDArray[np.int16]:
 @pytest.mark.parametrize("mutant", MUTANTS_16.values(), ids=MUTANTS_16)
 def test_the_comparison_of_16_bits_catches(mutant: Any) -> None:
     assert is_caught(mutant, SUB_16, draw_16)
+
+
+def test_the_comparison_catches_roundings_swapped() -> None:
+    def draw_mixed(rng: np.random.Generator) -> Case:
+        return {**case_of_16_bits(rng, PROFILES["tflite_double"]), "operand_rounding": 2}
+
+    def swapped(case: Case) -> NDArray[np.int8]:
+        return by_kernel(MIXED_16)({**case, "operand_rounding": 0, "rounding": 2})
+
+    assert is_caught(swapped, MIXED_16, draw_mixed)
 
 
 def test_the_unbroken_twin_of_16_bits_passes() -> None:

@@ -1,4 +1,4 @@
-"""Layers of int16 activations and int8 weights: conv2d, depthwise_conv2d, fully_connected, transpose_conv2d."""
+"""Layers of int16 activations and int8 weights, plain, depthwise, dense and transposed."""
 
 from __future__ import annotations
 

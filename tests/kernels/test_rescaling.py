@@ -79,7 +79,9 @@ def test_leaky_relu_with_one_pair_is_a_quantize(rng: np.random.Generator, profil
 def test_the_absolute_value_ignores_the_sign(rng: np.random.Generator, profile: Profile) -> None:
     case = rescaling_case(rng, profile, ABS_16)
     case["input"] = np.maximum(case["input"], -(2**15) + 1)
-    np.testing.assert_array_equal(by_kernel(ABS_16)(case), by_kernel(ABS_16)({**case, "input": -case["input"]}))
+    np.testing.assert_array_equal(
+        by_kernel(ABS_16)(case), by_kernel(ABS_16)({**case, "input": -case["input"]})
+    )
 
 
 def test_hard_swish_is_the_identity_above_three_and_zero_below_minus_three() -> None:

@@ -1,4 +1,4 @@
-"""Operators element by element against TFLite-Micro: vectors made by tests/golden/make_tflm_elementwise.py."""
+"""Operators element by element against TFLite-Micro: tests/golden/make_tflm_elementwise.py."""
 
 from __future__ import annotations
 
@@ -98,7 +98,10 @@ def swish(row: Row, bits: int) -> Arguments:
     del bits
     a, output = (np.float32(scale) for scale in scales_of(row))
     fine = np.float32(1 / 128) * a
-    result, gate = sixteen_bit_pair(fine / output), sixteen_bit_pair(fine / (np.float32(3) / np.float32(2**15)))
+    result, gate = (
+        sixteen_bit_pair(fine / output),
+        sixteen_bit_pair(fine / (np.float32(3) / np.float32(2**15))),
+    )
     names = ("output_multiplier", "output_exponent", "gate_multiplier", "gate_exponent")
     return {**one_input(row), **dict(zip(names, result + gate, strict=True))}
 
@@ -140,7 +143,11 @@ def test_kernel_and_reference_equal_tflite_micro(stored: str, kernel: str, deriv
     spec, rows = kernel_named(kernel), stored_rows(stored)
     assert len(rows) >= 9
     for row in rows:
-        case = {**derive(row, np.iinfo(row["output"].dtype).bits), "rounding": 0, "output_shape": row["output"].shape}
+        case = {
+            **derive(row, np.iinfo(row["output"].dtype).bits),
+            "rounding": 0,
+            "output_shape": row["output"].shape,
+        }
         np.testing.assert_array_equal(by_kernel(spec)(case), row["output"])
         np.testing.assert_array_equal(reference_of(spec, case), row["output"])
 

@@ -12,11 +12,12 @@ from fxpgrad_kernels.depthwise_conv2d.depthwise_conv2d import SPECS as DEPTHWISE
 from fxpgrad_kernels.elementwise.elementwise import SPECS as ELEMENTWISE
 from fxpgrad_kernels.pooling.pooling import SPECS as POOLING
 from fxpgrad_kernels.quantization.quantization import SPECS as QUANTIZATION
+from fxpgrad_kernels.reduction.sums import SPECS as SUMS
 from fxpgrad_kernels.spec import KernelSpec
 from tests.kernels.spec_call import by_kernel, reference_of
 from tests.kernels.tflm_vectors import pairs, stored_cases
 
-KERNELS = {spec.name: spec for spec in (*DEPTHWISE, *ELEMENTWISE, *POOLING, *QUANTIZATION)}
+KERNELS = {spec.name: spec for spec in (*DEPTHWISE, *ELEMENTWISE, *POOLING, *QUANTIZATION, *SUMS)}
 TFLM = {"rounding": int(PROFILES["tflite_double"].rounding), "output_zero_point": 0}
 
 
@@ -41,6 +42,14 @@ def two_scales(case: dict[str, Any]) -> dict[str, Any]:
     return {**pairs(np.array([*operands, double / (2**20 * case["output_scale"])])), "left_shift": 20}
 
 
+def over_the_image(case: dict[str, Any]) -> dict[str, Any]:
+    """Flatten images for the mean over height and width."""
+    _, height, width, channels = case["input"].shape
+    view = {"input": case["input"].ravel(), "reduced": height * width, "inner": channels}
+    view["output"] = case["output"].ravel()
+    return {**one_ratio(case), **view}
+
+
 def nothing(case: dict[str, Any]) -> dict[str, Any]:
     del case
     return {}
@@ -52,7 +61,7 @@ TABLE = [
     ("depthwise_conv2d", "depthwise_conv2d_a8w16_split", sixteen_bit),
     ("max_pool2d", "max_pool2d_a8", nothing),
     ("average_pool2d", "average_pool2d_a8", nothing),
-    ("global_average_pool2d", "global_average_pool2d_a8", one_ratio),
+    ("global_average_pool2d", "mean_a8", over_the_image),
     ("add", "add_a8", two_scales),
     ("quantize", "quantize_a8", one_ratio),
 ]
@@ -60,7 +69,8 @@ every_row = pytest.mark.parametrize(("operator", "kernel", "derive"), TABLE, ids
 
 
 def arguments(kernel: str, derive: Any, stored: dict[str, Any]) -> dict[str, Any]:
-    case = {**TFLM, **stored, **derive(stored), "output_shape": stored["output"].shape}
+    case = {**TFLM, **stored, **derive(stored)}
+    case["output_shape"] = case["output"].shape
     if any("OH" in argument.shape for argument in KERNELS[kernel].arguments):
         case["output_size"] = stored["output"].shape[1:3]
     return case
@@ -71,15 +81,16 @@ def test_kernel_equals_tflite_micro(operator: str, kernel: str, derive: Any) -> 
     stored = stored_cases(operator)
     assert len(stored) == 8
     for case in stored:
-        actual = by_kernel(KERNELS[kernel])(arguments(kernel, derive, case))
-        np.testing.assert_array_equal(actual, case["output"])
+        given = arguments(kernel, derive, case)
+        np.testing.assert_array_equal(by_kernel(KERNELS[kernel])(given), given["output"])
 
 
 @every_row
 def test_reference_equals_tflite_micro(operator: str, kernel: str, derive: Any) -> None:
     for case in stored_cases(operator):
         spec: KernelSpec = KERNELS[kernel]
-        np.testing.assert_array_equal(reference_of(spec, arguments(kernel, derive, case)), case["output"])
+        given = arguments(kernel, derive, case)
+        np.testing.assert_array_equal(reference_of(spec, given), given["output"])
 
 
 @pytest.mark.parametrize("operator", ["depthwise_conv2d", "add", "global_average_pool2d", "quantize"])

@@ -44,9 +44,10 @@ LAYERS = {
     "transpose_conv2d_a16w8_no_bias": "transpose_conv2d_a16w8",
 }
 PRODUCTS = ("batch_matmul_a8", "batch_matmul_a16")
-FILTERS_THAT_REMEMBER = ("svdf_a8", "svdf_a8_s8")
+FILTERS_THAT_REMEMBER = {"svdf_a8": "svdf_a8", "svdf_a8_s8": "svdf_a8_s8", "svdf_a8_overflowing": "svdf_a8"}
 FORMED = (
-    "conv2d", "depthwise_conv2d", "fully_connected", "fully_connected_per_channel", "transpose_conv2d", "svdf",
+    "conv2d", "depthwise_conv2d", "fully_connected", "fully_connected_per_channel", "transpose_conv2d",
+    "svdf",
 )  # fmt: skip
 every_layer = pytest.mark.parametrize("family", LAYERS)
 
@@ -83,7 +84,7 @@ def outputs_of_steps(family: str, case: Case, run: Callable[[Case], Any]) -> NDA
 
 @pytest.mark.parametrize("family", FILTERS_THAT_REMEMBER)
 def test_ten_steps_equal_tflite_micro(family: str) -> None:
-    spec, cases = kernel_named(family), weighted_cases(family)
+    spec, cases = kernel_named(FILTERS_THAT_REMEMBER[family]), weighted_cases(family)
     assert len(cases) == 4
     for case in cases:
         expected = case["output"]
@@ -94,9 +95,22 @@ def test_ten_steps_equal_tflite_micro(family: str) -> None:
         )
 
 
+def test_sums_over_time_wrap_at_32_bits_as_tflite_micro_lets_them() -> None:
+    beyond = 0
+    for case in weighted_cases("svdf_a8_overflowing"):
+        steps = svdf_steps(case)
+        state = steps[0]["state"]
+        for step in steps:
+            _, state = reference_of(kernel_named("svdf_a8"), {**step, "state": state})
+            shape = (len(state), len(case["bias"]), -1)
+            products = (state.astype(np.int64) * case["time_weights"].ravel()).reshape(shape)
+            beyond += int((abs(products.sum(axis=2) + case["bias"]) >= 2**31).sum())
+    assert beyond > 20
+
+
 def test_vectors_tell_a_state_that_is_not_handed_on() -> None:
-    for family in FILTERS_THAT_REMEMBER:
-        spec = kernel_named(family)
+    for family, kernel in FILTERS_THAT_REMEMBER.items():
+        spec = kernel_named(kernel)
         forgetful = [
             np.array([by_kernel(spec)(step)[0] for step in svdf_steps(case)]) != case["output"]  # type: ignore[index]
             for case in weighted_cases(family)

@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from fxpgrad.graph.builder import GraphBuilder
@@ -23,9 +24,16 @@ def quantized_graph(seed: int, weight_bits: int = 0) -> Graph:
     return quantize(graph, random_batch(graph, seed), weight_bits or (8 if seed % 2 else 16))
 
 
+def averages(seed: int) -> bool:
+    """Whether the Graph of a seed averages over windows."""
+    return any(node.op == "average_pool2d" for node in quantized_graph(seed).nodes)
+
+
 @functools.cache
 def random_program(seed: int, profile: str = "tflite_double", split: bool = False) -> Program:
-    """Return the lowered Graph of a seed."""
+    """Return the lowered Graph of a seed; skip the test if the profile has no integers for it."""
+    if profile == "onnx_float32" and averages(seed):
+        pytest.skip("ONNX Runtime averages windows in float32; lowering refuses them by name")
     return lower(quantized_graph(seed), profile, split=split)
 
 

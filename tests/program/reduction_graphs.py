@@ -1,8 +1,9 @@
-"""The stored results of TFLite-Micro for softmax, reductions, pools and resizing, each as a Graph of one node."""
+"""TFLite-Micro's stored results for softmax, reductions, pools and resizing, as Graphs of one node."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,23 +88,22 @@ def _l2_normalization(case: Case) -> Graph:
     return graph_of("l2_normalization", case, (0.1, case["input_zero_point"]), (2.0**-7, 0), {})
 
 
-BUILDERS = {
+def _arg(op: str, case: Case) -> Graph:
+    return graph_of(op, case, (0.5, 3), (1.0, 0), {"axis": case["axis"]})
+
+
+BUILDERS: dict[str, Callable[[Case], Graph]] = {
     **dict.fromkeys(("softmax_a8", "softmax_a8_a16", "softmax_a16"), _softmax),
     "log_softmax": _log_softmax,
-    **{
-        name: lambda case, op=name.split("_a")[0]: _reduction(op, case)
-        for name in ("mean_a8", "mean_a16", "sum_a8", "sum_a16", "reduce_max")
-    },
-    **{
-        op: lambda case, op=op: graph_of(op, case, (0.5, 3), (1.0, 0), {"axis": case["axis"]})
-        for op in ("arg_max", "arg_min")
-    },
+    **dict.fromkeys(("mean_a8", "mean_a16"), partial(_reduction, "mean")),
+    **dict.fromkeys(("sum_a8", "sum_a16"), partial(_reduction, "sum")),
+    "reduce_max": partial(_reduction, "reduce_max"),
+    "arg_max": partial(_arg, "arg_max"),
+    "arg_min": partial(_arg, "arg_min"),
     "l2_normalization": _l2_normalization,
     "resize_bilinear": _resize,
-    **{
-        name: lambda case, op=name.removesuffix("_a16"): _pool(op, case)
-        for name in ("average_pool2d_a16", "max_pool2d_a16")
-    },
+    "average_pool2d_a16": partial(_pool, "average_pool2d"),
+    "max_pool2d_a16": partial(_pool, "max_pool2d"),
 }
 
 

@@ -62,14 +62,13 @@ def test_parted_axes_are_moved_together_first() -> None:
     assert kernels_of(one("reduce_max", (1, 4, 5), (1, 4, 1), reduced)) == ["reduce_max_a8"]
 
 
-def test_mean_truncates_only_between_equal_quantizations_in_tflite_micro() -> None:
-    axes = {"axes": (0,), "keep_dims": 0}
-    equal, other = ((0.5, 3), (0.5, 3)), ((0.5, 3), (0.5, 4))
-    assert kernels_of(one("mean", (4, 2), (2,), axes, scales=equal)) == ["mean_truncated_a8"]
-    assert kernels_of(one("mean", (4, 2), (2,), axes, scales=other)) == ["mean_a8"]
-    assert kernels_of(one("sum", (4, 2), (2,), axes, scales=equal)) == ["sum_a8"]
-    pooled = one("global_average_pool2d", (4, 2, 3), (3,), {}, scales=equal)
-    assert kernels_of(pooled) == ["mean_a8"]
+def test_global_average_pooling_is_the_mean_over_height_and_width() -> None:
+    scales = ((0.5, 3), (0.3, -7))
+    x = np.random.default_rng(0).integers(-128, 128, (3, 5, 4, 3), np.int8)
+    pooled = one("global_average_pool2d", (5, 4, 3), (3,), {}, scales=scales)
+    mean = one("mean", (5, 4, 3), (3,), {"axes": (0, 1), "keep_dims": 0}, scales=scales)
+    assert lower(pooled).calls == lower(mean).calls
+    np.testing.assert_array_equal(run_program(lower(pooled), x), run_program(lower(mean), x))
 
 
 def test_extremes_of_16_bits_have_kernels() -> None:
@@ -88,7 +87,7 @@ SOFTMAX = {"scales": ((0.1, 0), (2.0**-8, -128))}
         (one("softmax", (4,), (4,), {"beta": 1.0}), "tflite_double", "scale 0.00390625 and zero point -128"),
         (one("softmax", (9000,), (9000,), {"beta": 1.0}, **SOFTMAX), "tflite_double", "at most 8191"),
         (one("softmax", (4,), (4,), {"beta": 1e-9}, **SOFTMAX), "tflite_double", r"above 2\*\*-26"),
-        (one("softmax", (4,), (4,), {"beta": 1.0}, **SOFTMAX), "xnnpack_float32", "no fixed-point"),
+        (one("softmax", (4,), (4,), {"beta": 1.0}, **SOFTMAX), "onnx_float32", "under onnx_float32"),
         (one("softmax", (4,), (4,), {"beta": 1.0}, source="int16"), "tflite_double", "int16 to int8"),
         (one("log_softmax", (4,), (4,), {}), "tflite_double", "zero point 127"),
         (one("l2_normalization", (4,), (4,), {}), "tflite_double", "scale 0.0078125"),
@@ -124,17 +123,23 @@ def test_what_has_no_exact_form_is_refused(graph: Graph, profile: str, message: 
         lower(graph, profile)
 
 
+_LEFT_ALONE = {"rounding", "inner", "reduced", "depth", "diff_min"}
+
+
 @pytest.mark.parametrize(
     "operator", ["softmax_a8", "softmax_a16", "mean_a8", "l2_normalization", "reduce_max"]
 )
 def test_vectors_tell_a_wrong_parameter(operator: str) -> None:
-    """Every number that lowering makes is needed: another one changes some output."""
+    """Every number that lowering makes is needed: another one changes some output.
+
+    What lies below diff_min is too small to count anyway; it bounds the shifted differences.
+    """
     changed = set()
     for graph, x, expected in stored_graphs(operator):
         program = lower(graph)
         call = program.calls[-1]
         for name, value in call.parameters.items():
-            if name in ("rounding", "inner", "reduced", "depth"):
+            if name in _LEFT_ALONE:
                 continue
             other = value - 1 if name != "multiplier" else value - value // 64
             try:
@@ -146,5 +151,5 @@ def test_vectors_tell_a_wrong_parameter(operator: str) -> None:
                     changed.add(name)
             except LoweringError:
                 changed.add(name)
-    names = set(call.parameters) - {"rounding", "inner", "reduced", "depth"}
+    names = set(call.parameters) - _LEFT_ALONE
     assert changed == names

@@ -6,15 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from fxpgrad.errors import LoweringError
 from fxpgrad.graph.graph import Node
 from fxpgrad.program.lowering import movement_plans as plans
 from fxpgrad.program.lowering.lowering import Lowering, Rule
 from fxpgrad_kernels.reduction.sums import GREATEST_REDUCED
-
-_TFLITE_MICRO = ("tflite_double", "tflite_single", "tflite_16x8", "cmsis_default", "cmsis_single")
 
 
 def _axes(node: Node) -> tuple[int, ...]:
@@ -45,37 +41,23 @@ def _as_middle_axis(state: Lowering, node: Node, axes: tuple[int, ...]) -> tuple
     return moved, {"reduced": reduced, "inner": 1}
 
 
-def same_quantization(state: Lowering, node: Node) -> bool:
-    """Whether input and output have one scale, in float32, and one zero point."""
-    source = state.sources(node)[0]
-    return bool(
-        np.float32(state.scale(source)) == np.float32(state.scale(node.output))
-        and state.zero_point(source) == state.zero_point(node.output)
-    )
-
-
 def _sum_or_mean(state: Lowering, node: Node) -> None:
     width = state.width(node, 8, 16)
+    source = state.sources(node)[0]
     name, view = _as_middle_axis(state, node, _axes(node))
     greatest = GREATEST_REDUCED[f"int{width}"]
     if view["reduced"] > greatest:
         raise LoweringError(
             f"node {node.name} ({node.op}) adds {view['reduced']} int{width} values; at most {greatest} fit"
         )
-    mean = node.op != "sum"
-    # TFLite-Micro's MEAN truncates the mean of the raw values where nothing has to be rescaled.
-    if node.op == "mean" and state.profile.name in _TFLITE_MICRO and same_quantization(state, node):
-        state.call(node, f"mean_truncated_a{width}", view, inputs=(name,))
-        return
     parameters = {
         **view,
-        "input_zero_point": state.zero_point(name),
+        "input_zero_point": state.zero_point(source),
         "output_zero_point": state.zero_point(node.output),
-        "rounding": state.element_rounding,
+        "rounding": int(state.profile.rounding_of(node.op)),
     }
-    real = state.real(node, [state.scale(name)], state.scale(node.output))
-    kernel = "mean" if mean else "sum"
-    state.call(node, f"{kernel}_a{width}", parameters, state.scales(node, real), inputs=(name,))
+    real = state.real(node, [state.scale(source)], state.scale(node.output))
+    state.call(node, f"{node.op}_a{width}", parameters, state.scales(node, real), inputs=(name,))
 
 
 def _global_average_pool2d(state: Lowering, node: Node) -> None:
@@ -87,7 +69,7 @@ def _global_average_pool2d(state: Lowering, node: Node) -> None:
         "inner": channels,
         "input_zero_point": state.zero_point(source),
         "output_zero_point": state.zero_point(node.output),
-        "rounding": state.element_rounding,
+        "rounding": int(state.profile.rounding_of(node.op)),
     }
     real = state.real(node, [state.scale(source)], state.scale(node.output))
     state.call(node, f"mean_a{state.bits(source)}", parameters, state.scales(node, real))

@@ -25,7 +25,7 @@ def _resize_bilinear(state: Lowering, node: Node) -> None:
     parameters = {
         "align_corners": attributes["align_corners"],
         "half_pixel_centers": attributes["half_pixel_centers"],
-        "rounding": int(ShiftRounding.NEAREST_UP if once else ShiftRounding.NEAREST_AWAY),
+        "ties": int(ShiftRounding.NEAREST_UP if once else ShiftRounding.NEAREST_AWAY),
     }
     state.call(node, f"resize_bilinear_a{state.width(node, 8, 16)}", parameters)
 

@@ -28,10 +28,10 @@ _LOGISTIC_OUTPUT = (2.0**-8, -128)
 _TANH_OUTPUT = (2.0**-7, 0)
 _SIGMOID_SCALE = -15  # log2 of the output scale of the 16-bit functions
 _RSQRT_BITS = 20
-# Where TFLite's table of 2**16 / (1 + exp(-i / 24)) lies one above the nearest integer (measured through tanh).
+# Where TFLite's table of 2**16 / (1 + exp(-i / 24)) lies one above the nearest integer (tanh shows it).
 _SIGMOID_ABOVE = (
-    (4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44, 45)
-    + (46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255)
+    4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44, 45,
+    46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255,
 )  # fmt: skip
 
 
@@ -91,15 +91,16 @@ def fixed_point_table(function: str, source: Affine, output: Affine) -> Int8s:
     return _clipped(results)
 
 
-def rsqrt_table(source: Affine, output: Affine) -> Int8s:
+def rsqrt_table(source: Affine, output: Affine, rounding: int = 0) -> Int8s:
     """Return TFLite's 1 / sqrt of int8 in fixed point, int8 [256].
 
     At and below the input's zero point the result is 127: the runtime says so for 0 and stops with an
-    error below it, so a Program that gets there has left what the runtime defines.
+    error below it, so a Program that gets there has left what the runtime defines. `rounding` is a code of
+    `profiles.Rounding`: DOUBLE_AWAY, or SINGLE where the runtime is built with single rounding.
     """
     real = 1.0 / (math.sqrt(source.scale) * output.scale)
     (multiplier,), (shift,) = (pair.tolist() for pair in derive_multiplier(real))
-    if not -31 <= shift - _RSQRT_BITS:
+    if shift - _RSQRT_BITS < -31:
         raise LoweringError(f"rsqrt: the output scale {output.scale!r} is too large for the input's")
     results = []
     for x in _centred(source):
@@ -107,8 +108,8 @@ def rsqrt_table(source: Affine, output: Affine) -> Int8s:
             results.append(127)
             continue
         inverse, inverse_shift = fixed_point.inverse_square_root(x)
-        value = int(requantize_ref(np.array([1]), inverse, inverse_shift + _RSQRT_BITS, 0)[0])
-        value = int(requantize_ref(np.array([value]), multiplier, shift - _RSQRT_BITS, 0)[0])
+        value = int(requantize_ref(np.array([1]), inverse, inverse_shift + _RSQRT_BITS, rounding)[0])
+        value = int(requantize_ref(np.array([value]), multiplier, shift - _RSQRT_BITS, rounding)[0])
         results.append(value + output.zero_point)
     return _clipped(results)
 
@@ -141,8 +142,8 @@ def float_table(function: str, source: Affine, output: Affine) -> Int8s:
     if doubtful.any():
         place = int(np.flatnonzero(doubtful)[0])
         raise LoweringError(
-            f"{function}: at {float(real[place])!r} the result lies within {slack} float32 steps of a tie, where "
-            "the runtime's mathematical library decides; change the output scale by one part in a million"
+            f"{function}: at {float(real[place])!r} the result lies within {slack} float32 steps of a tie, "
+            "where the runtime's mathematical library decides; change the output scale by a millionth"
         )
     return table
 
@@ -156,7 +157,8 @@ def _moved(value: Float32s, towards: float, steps: int) -> Float32s:
 def _rounded(value: Float32s, inverse_scale: np.float32, output: Affine) -> Int8s:
     steps = (value * inverse_scale).astype(np.float32).astype(np.float64)
     nearest = np.copysign(np.floor(np.abs(steps) + 0.5), steps)
-    return np.clip(nearest + output.zero_point, -128, 127).astype(np.int8)
+    table: Int8s = np.clip(nearest + output.zero_point, -128, 127).astype(np.int8)
+    return table
 
 
 _Evaluated = tuple[Float32s, NDArray[np.bool_]]

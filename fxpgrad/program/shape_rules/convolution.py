@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fxpgrad.program.shape_rules.call_view import CallView, ShapeRule
 
+_GREATEST_TAPS = 2**30
+
 
 def _conv2d(view: CallView) -> None:
     groups, depth, sizes = view.parameters["groups"], view.sizes["C/G"], view.sizes
@@ -22,4 +24,14 @@ def _depthwise_conv2d(view: CallView) -> None:
     view.require(sizes["KH"] * sizes["KW"] < 2**16, "a filter must have fewer than 2^16 taps")
 
 
-RULES: dict[str, ShapeRule] = {"conv2d": _conv2d, "depthwise_conv2d": _depthwise_conv2d}
+def _transpose_conv2d(view: CallView) -> None:
+    sizes = view.sizes
+    taps = sizes["KH"] * sizes["KW"] * sizes["C"]
+    view.require(taps < _GREATEST_TAPS, f"a filter of {taps} values is larger than 2^30")
+
+
+RULES: dict[str, ShapeRule] = {
+    "conv2d": _conv2d,
+    "depthwise_conv2d": _depthwise_conv2d,
+    "transpose_conv2d": _transpose_conv2d,
+}

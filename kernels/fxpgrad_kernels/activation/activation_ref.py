@@ -65,10 +65,7 @@ def hard_swish_ref(
         if gate_exponent > 0:
             gate = saturate(gate * 2 ** (gate_exponent - 1), 16)
         gate = shift_scalar(gate * gate_multiplier, 15, _UP)
-        if gate_exponent > 0:
-            gate = saturate(gate * 2, 16)
-        else:
-            gate = shift_scalar(gate, -gate_exponent, _AWAY)
+        gate = saturate(gate * 2, 16) if gate_exponent > 0 else shift_scalar(gate, -gate_exponent, _AWAY)
         gate = (gate + 2**15) // 2
         product = shift_scalar(gate * scaled, 15, _TRUNCATE)
         result = shift_scalar(product, -output_exponent, _AWAY) + output_zero_point

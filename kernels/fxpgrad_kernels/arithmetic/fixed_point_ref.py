@@ -6,9 +6,9 @@ A number with n integer bits stands for raw / 2**(31 - n); raw is an int32.
 from __future__ import annotations
 
 from fractions import Fraction
-from math import floor
 
 ONE = 2**31 - 1  # the nearest to 1 with no integer bits
+_HALF = Fraction(1, 2)
 LOWEST, GREATEST = -(2**31), 2**31 - 1
 
 
@@ -19,14 +19,14 @@ def saturate(value: int) -> int:
 
 def product(a: int, b: int) -> int:
     """Return a * b / 2**31 to nearest, ties up, saturated: the integer bits of the factors add up."""
-    return saturate(floor(Fraction(a * b, 2**31) + Fraction(1, 2)))
+    return saturate((Fraction(a * b, 2**31) + _HALF) // 1)
 
 
 def times_power_of_two(value: int, exponent: int) -> int:
     """Return value * 2**exponent, saturated; a negative exponent rounds to nearest, ties away from zero."""
     if exponent >= 0:
         return saturate(value * 2**exponent)
-    size = floor(Fraction(abs(value), 2**-exponent) + Fraction(1, 2))
+    size = (abs(value) + 2 ** (-exponent - 1)) >> -exponent
     return size if value >= 0 else -size
 
 

@@ -48,6 +48,11 @@ LIMITS: dict[Rounding, Limits] = {
 }
 
 
+PRODUCT_SUMS: frozenset[str] = frozenset(
+    ("conv2d", "depthwise_conv2d", "fully_connected", "transpose_conv2d", "batch_matmul")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A named dialect: one runtime, with the formulas that it uses itself for its different operators.
@@ -57,8 +62,8 @@ class Profile:
     name : str
         Library and mode.
     rounding : Rounding
-        Layers with weights and an accumulator of 32 bits: conv2d, depthwise_conv2d, fully_connected,
-        transpose_conv2d, batch_matmul of int8. The formulas stand in `contract.md`.
+        The operators in `PRODUCT_SUMS` with an accumulator of 32 bits, unless `exceptions` names them. The
+        formulas stand in `contract.md`.
     element_rounding : Rounding
         Every other operator that requantizes: add, sub, mul, mean, sum, quantize, leaky_relu and the rest,
         unless `exceptions` names it.
@@ -75,7 +80,7 @@ class Profile:
         Signed width within which an accumulator of `rounding` must stay: 48 for WIDE_16, whose
         product would not fit 64 bits otherwise.
     exceptions : tuple of (operator of the Graph, Rounding)
-        Operators without weights for which the runtime takes another formula than `element_rounding`.
+        Operators for which the runtime takes another formula than its family's.
     unreproduced : tuple of (operator of the Graph, reason)
         Operators that the runtime computes in a way that no formula here gives: results under this
         profile are close to the runtime's, not equal. `docs/dialects.md` says by how much.
@@ -93,9 +98,10 @@ class Profile:
     exceptions: tuple[tuple[str, Rounding], ...] = ()
     unreproduced: tuple[tuple[str, str], ...] = ()
 
-    def element_rounding_of(self, operator: str) -> Rounding:
-        """Return the formula that the runtime takes for an operator without weights."""
-        return dict(self.exceptions).get(operator, self.element_rounding)
+    def rounding_of(self, operator: str) -> Rounding:
+        """Return the formula that the runtime takes for an operator of the Graph (32-bit accumulators)."""
+        usual = self.rounding if operator in PRODUCT_SUMS else self.element_rounding
+        return dict(self.exceptions).get(operator, usual)
 
     def roundings(self) -> frozenset[Rounding]:
         """Return every formula that a Program under this profile may name."""
@@ -140,7 +146,7 @@ def _profile(
 
 _AWAY, _UP, _ONCE = Rounding.DOUBLE_AWAY, Rounding.DOUBLE_UP, Rounding.SINGLE
 _TOSA, _WIDE, _EVEN = Rounding.TOSA_DOUBLE, Rounding.WIDE_16, Rounding.FLOAT32_EVEN
-_XNNPACK_OWN = {"add": _ONCE, "sub": _ONCE, "quantize": _ONCE, "leaky_relu": _ONCE, "mul": _EVEN}
+_XNNPACK_OWN = {"mul": _EVEN, "sum": _EVEN, **dict.fromkeys(("add", "sub", "quantize", "leaky_relu"), _ONCE)}
 _FLOAT_MEAN = "computed in float32, with the zero point added before the rounding"
 _ALL = (
     _profile("tflite_double", _AWAY, _AWAY, _WIDE, "TFLite reference and TFLite-Micro"),
@@ -150,9 +156,9 @@ _ALL = (
         _AWAY,
         _WIDE,
         "TFLite optimized kernels on x86",
-        exceptions={"quantize": _UP},
+        exceptions={"quantize": _UP, "batch_matmul": _AWAY},
         unreproduced={
-            "add": "both inputs are rounded once (SINGLE) and their sum twice (DOUBLE_AWAY)",
+            "sum": "the product is taken in double and rounded half away from zero",
             "global_average_pool2d": "the zero points are folded into one rounded offset",
             "mean": "over height and width with keep_dims, zero points are folded into one rounded offset",
         },

@@ -28,7 +28,7 @@ def depthwise_conv2d_16x8(
     input, weights, bias, multiplier, shift, sums, output,
     stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, clamp_low, clamp_high, rounding,
 ):  # fmt: skip
-    """Convolve each int16 channel with its own int8 filters. Arguments: `SPECS`; arithmetic: `contract.md`."""
+    """Convolve each int16 channel with its own int8 filters. Arguments: `SPECS`."""
     batch, height, width, channels = input.shape
     _, kernel_h, kernel_w, outputs = weights.shape
     _, output_height, output_width, _ = output.shape

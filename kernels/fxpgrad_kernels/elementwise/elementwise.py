@@ -11,6 +11,8 @@ from fxpgrad_kernels.arithmetic.requantize import requantize
 from fxpgrad_kernels.arithmetic.requantize_row import clamp_row, requantize_row_uniform
 from fxpgrad_kernels.elementwise.elementwise_ref import (
     add_a16_ref,
+    add_mixed_a16_ref,
+    add_mixed_ref,
     add_ref,
     subtract_a16_ref,
     subtract_ref,
@@ -18,7 +20,7 @@ from fxpgrad_kernels.elementwise.elementwise_ref import (
 from fxpgrad_kernels.jit import device, kernel
 from fxpgrad_kernels.spec import KernelSpec, Parameters, Shapes, array, parameter
 
-__all__ = ["SPECS", "add", "add_a16", "subtract", "subtract_a16"]
+__all__ = ["SPECS", "add", "add_a16", "add_mixed", "add_mixed_a16", "subtract", "subtract_a16"]
 
 _VALUES = 256  # of an int8; also how many sums are finished at a time
 
@@ -60,7 +62,10 @@ def _sum_a8(
 
 
 @device
-def _sum_a16(input_a, input_b, multiplier, shift, scaled, row, output, left_shift, sign, low, high, rounding):
+def _sum_a16(
+    input_a, input_b, multiplier, shift, scaled, row, output, left_shift, sign, low, high, operand_rounding,
+    rounding,
+):  # fmt: skip
     for start in range(0, output.size, _VALUES):
         size = min(_VALUES, output.size - start)
         total, other = row[:size], scaled[:size]
@@ -69,8 +74,8 @@ def _sum_a16(input_a, input_b, multiplier, shift, scaled, row, output, left_shif
         for i in range(size):
             total[i] = np.int64(part_a[i]) << left_shift
             other[i] = np.int64(part_b[i]) << left_shift
-        requantize_row_uniform(total, multiplier[0], shift[0], rounding)
-        requantize_row_uniform(other, multiplier[1], shift[1], rounding)
+        requantize_row_uniform(total, multiplier[0], shift[0], operand_rounding)
+        requantize_row_uniform(other, multiplier[1], shift[1], operand_rounding)
         for i in range(size):
             total[i] += sign * other[i]
         requantize_row_uniform(total, multiplier[2], shift[2], rounding)
@@ -154,7 +159,7 @@ def add_a16(
     plus = np.int64(1)
     _sum_a16(
         input_a, input_b, multiplier, shift, scaled, row, output, left_shift, plus, clamp_low, clamp_high,
-        rounding,
+        rounding, rounding,
     )  # fmt: skip
 
 
@@ -166,7 +171,34 @@ def subtract_a16(
     minus = np.int64(-1)
     _sum_a16(
         input_a, input_b, multiplier, shift, scaled, row, output, left_shift, minus, clamp_low, clamp_high,
+        rounding, rounding,
+    )  # fmt: skip
+
+
+@kernel
+def add_mixed(
+    input_a, input_b, multiplier, shift, scaled, row, output, input_a_zero_point, input_b_zero_point,
+    output_zero_point, left_shift, clamp_low, clamp_high, operand_rounding, rounding,
+):  # fmt: skip
+    """Add with one rounding for the operands and another for the sum; parameters as of `add`."""
+    a_zero, b_zero = input_a_zero_point, input_b_zero_point
+    scale_all_int8(multiplier, shift, scaled, a_zero, b_zero, left_shift, np.int64(1), operand_rounding)
+    _sum_a8(
+        input_a, input_b, multiplier, shift, scaled, row, output, output_zero_point, clamp_low, clamp_high,
         rounding,
+    )  # fmt: skip
+
+
+@kernel
+def add_mixed_a16(
+    input_a, input_b, multiplier, shift, scaled, row, output, left_shift, clamp_low, clamp_high,
+    operand_rounding, rounding,
+):  # fmt: skip
+    """Add with one rounding for the operands and another for the sum; parameters as of `add_a16`."""
+    plus = np.int64(1)
+    _sum_a16(
+        input_a, input_b, multiplier, shift, scaled, row, output, left_shift, plus, clamp_low, clamp_high,
+        operand_rounding, rounding,
     )  # fmt: skip
 
 
@@ -201,6 +233,7 @@ def _spec(name: str, function: Any, reference: Callable[..., Any], bits: int) ->
             parameter("left_shift", 0, 22 if bits == 8 else 15),
             parameter("clamp_low", low, high),
             parameter("clamp_high", low, high),
+            *((parameter("operand_rounding", 0, 5),) if "mixed" in name else ()),
             parameter("rounding", 0, 5),
         ),
     )
@@ -211,4 +244,6 @@ SPECS = (
     _spec("sub_a8", subtract, subtract_ref, 8),
     _spec("add_a16", add_a16, add_a16_ref, 16),
     _spec("sub_a16", subtract_a16, subtract_a16_ref, 16),
+    _spec("add_mixed_a8", add_mixed, add_mixed_ref, 8),
+    _spec("add_mixed_a16", add_mixed_a16, add_mixed_a16_ref, 16),
 )

@@ -64,9 +64,7 @@ def add_a16_ref(
     rounding: int,
 ) -> Operand:
     """Define `add_a16`."""
-    return add_ref(
-        input_a, input_b, multiplier, shift, 0, 0, 0, left_shift, clamp_low, clamp_high, rounding
-    )
+    return add_ref(input_a, input_b, multiplier, shift, 0, 0, 0, left_shift, clamp_low, clamp_high, rounding)
 
 
 def subtract_a16_ref(
@@ -82,6 +80,45 @@ def subtract_a16_ref(
     """Define `sub_a16`."""
     return subtract_ref(
         input_a, input_b, multiplier, shift, 0, 0, 0, left_shift, clamp_low, clamp_high, rounding
+    )
+
+
+def add_mixed_ref(
+    input_a: Operand,
+    input_b: Operand,
+    multiplier: NDArray[np.int32],
+    shift: NDArray[np.int32],
+    input_a_zero_point: int,
+    input_b_zero_point: int,
+    output_zero_point: int,
+    left_shift: int,
+    clamp_low: int,
+    clamp_high: int,
+    operand_rounding: int,
+    rounding: int,
+) -> Operand:
+    """Define `add_mixed_a8`."""
+    a, b = input_a.astype(np.int64) - input_a_zero_point, input_b.astype(np.int64) - input_b_zero_point
+    scaled_a, scaled_b = _scaled(a, b, multiplier, shift, left_shift, operand_rounding)
+    value = requantize_ref(scaled_a + scaled_b, multiplier[2], shift[2], rounding) + output_zero_point
+    return np.clip(value, clamp_low, clamp_high).astype(input_a.dtype)
+
+
+def add_mixed_a16_ref(
+    input_a: Operand,
+    input_b: Operand,
+    multiplier: NDArray[np.int32],
+    shift: NDArray[np.int32],
+    left_shift: int,
+    clamp_low: int,
+    clamp_high: int,
+    operand_rounding: int,
+    rounding: int,
+) -> Operand:
+    """Define `add_mixed_a16`."""
+    bounds = clamp_low, clamp_high
+    return add_mixed_ref(
+        input_a, input_b, multiplier, shift, 0, 0, 0, left_shift, *bounds, operand_rounding, rounding
     )
 
 

@@ -21,7 +21,8 @@ def _interpolated(steps: int, table: NDArray[Any], fraction_bits: int) -> int | 
     if entry >= 255:
         return None
     low, high = int(table[entry]), int(table[entry + 1])
-    return low * 2**fraction_bits + part * (high - low)
+    height: int = low * 2**fraction_bits + part * (high - low)
+    return height
 
 
 def logistic_a16_ref(

@@ -235,7 +235,8 @@ SPECS = tuple(
     for spec in (
         _spec(
             f"conv2d_narrow_a8w{bits}", conv2d_narrow, conv2d_narrow_ref, dtype,
-            ("B H W C", "O KH KW C/G", _IMAGE), _PANEL, (*_GEOMETRY, parameter("groups", 1, 2**15)), _workspace,
+            ("B H W C", "O KH KW C/G", _IMAGE), _PANEL, (*_GEOMETRY, parameter("groups", 1, 2**15)),
+            _workspace,
         ),
         _spec(
             f"depthwise_conv2d_narrow_a8w{bits}", depthwise_conv2d_narrow, depthwise_conv2d_narrow_ref,

@@ -68,26 +68,24 @@ def mean_ref(
     return _rescaled(input, pair, reduced, inner, input_zero_point, output_zero_point, rounding)
 
 
-def mean_truncated_ref(input: Array, reduced: int, inner: int) -> Array:
-    """Define `mean_truncated_a8` and `mean_truncated_a16`."""
-    total = _columns(input, reduced, inner).sum(axis=1)
-    return (np.sign(total) * (np.abs(total) // reduced)).astype(input.dtype).ravel()
-
-
 def reduce_max_ref(input: Array, reduced: int, inner: int) -> Array:
     """Define `reduce_max_a8` and `reduce_max_a16`."""
-    return _columns(input, reduced, inner).max(axis=1).astype(input.dtype).ravel()
+    largest: Array = _columns(input, reduced, inner).max(axis=1)
+    return largest.astype(input.dtype).ravel()
 
 
 def reduce_min_ref(input: Array, reduced: int, inner: int) -> Array:
     """Define `reduce_min_a8` and `reduce_min_a16`."""
-    return _columns(input, reduced, inner).min(axis=1).astype(input.dtype).ravel()
+    smallest: Array = _columns(input, reduced, inner).min(axis=1)
+    return smallest.astype(input.dtype).ravel()
 
 
 def arg_max_ref(input: Array, reduced: int, inner: int) -> NDArray[np.int32]:
     """Define `arg_max_a8` and `arg_max_a16`."""
     columns = _columns(input, reduced, inner)
-    return (columns == columns.max(axis=1, keepdims=True)).argmax(axis=1).astype(np.int32).ravel()
+    largest: Array = columns.max(axis=1, keepdims=True)
+    places: Array = np.argmax(columns == largest, axis=1)
+    return places.astype(np.int32).ravel()
 
 
 def arg_min_ref(input: Array, reduced: int, inner: int) -> NDArray[np.int32]:

@@ -8,10 +8,10 @@ import numpy as np
 
 from fxpgrad_kernels.arithmetic.requantize import requantize
 from fxpgrad_kernels.jit import device, kernel
-from fxpgrad_kernels.reduction.reduction_ref import mean_ref, mean_truncated_ref, sum_ref
+from fxpgrad_kernels.reduction.reduction_ref import mean_ref, sum_ref
 from fxpgrad_kernels.spec import INT_RANGES, KernelSpec, Parameters, Shapes, array, parameter
 
-__all__ = ["GREATEST_REDUCED", "SPECS", "mean", "mean_truncated", "sum_"]
+__all__ = ["GREATEST_REDUCED", "SPECS", "mean", "sum_"]
 
 GREATEST_REDUCED = {"int8": 2**23, "int16": 2**16 - 1}  # elements whose centred sum fits int32
 
@@ -107,22 +107,6 @@ def mean(
     )  # fmt: skip
 
 
-@kernel
-def mean_truncated(input, accumulator, output, reduced, inner):
-    """Average over the middle axis within one quantization, truncating towards zero.
-
-    Arguments as in `sum_`. The raw values are averaged: no zero point, no scale.
-    """
-    start = np.int64(0)
-    for first in range(0, output.size, inner):
-        _accumulate(input, start, reduced, inner, accumulator)
-        for i in range(inner):
-            total = np.int64(accumulator[i])
-            size = abs(total) // np.int64(reduced)
-            output[first + i] = size if total >= np.int64(0) else -size
-        start += np.int64(reduced) * np.int64(inner)
-
-
 def _workspace(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:
     del shapes
     return {"accumulator": parameters["inner"]}
@@ -144,13 +128,9 @@ def _specs(dtype: str) -> tuple[KernelSpec, ...]:
         parameter("output_zero_point", *INT_RANGES[dtype]),
         parameter("rounding", 0, 5),
     )
-    plain = (source, accumulator, target, *extents)
     return (
         KernelSpec(f"sum_a{bits}", "reduction", sum_, sum_ref, rescaled, _workspace),
         KernelSpec(f"mean_a{bits}", "reduction", mean, mean_ref, rescaled, _workspace),
-        KernelSpec(
-            f"mean_truncated_a{bits}", "reduction", mean_truncated, mean_truncated_ref, plain, _workspace
-        ),
     )
 
 

@@ -32,7 +32,7 @@ def _place(index, step, half_pixel_centers):
 
 
 @kernel
-def resize_bilinear(input, output, align_corners, half_pixel_centers, rounding):
+def resize_bilinear(input, output, align_corners, half_pixel_centers, ties):
     """Interpolate between the four nearest pixels.
 
     Parameters
@@ -43,7 +43,7 @@ def resize_bilinear(input, output, align_corners, half_pixel_centers, rounding):
         Written; the input's quantization.
     align_corners, half_pixel_centers : 0 or 1
         Which points of both images fall together; at most one of them is 1.
-    rounding : int
+    ties : int
         A code of `profiles.ShiftRounding`: NEAREST_UP or NEAREST_AWAY.
     """
     height, width, channels = input.shape[1], input.shape[2], input.shape[3]
@@ -66,7 +66,7 @@ def resize_bilinear(input, output, align_corners, half_pixel_centers, rounding):
                     total += np.int64(input[b, y1, x0, c]) * dy * (one - dx)
                     total += np.int64(input[b, y0, x1, c]) * (one - dy) * dx
                     total += np.int64(input[b, y1, x1, c]) * dy * dx
-                    output[b, oh, ow, c] = rounding_shift(total, np.int64(20), rounding)
+                    output[b, oh, ow, c] = rounding_shift(total, np.int64(20), ties)
 
 
 SPECS = tuple(
@@ -77,7 +77,7 @@ SPECS = tuple(
             array("output", "output", f"int{bits}", "B OH OW C"),
             parameter("align_corners", 0, 1),
             parameter("half_pixel_centers", 0, 1),
-            parameter("rounding", 2, 3),
+            parameter("ties", 2, 3),
         ),
     )
     for bits in (8, 16)

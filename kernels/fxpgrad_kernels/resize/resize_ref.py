@@ -31,7 +31,7 @@ def resize_bilinear_ref(
     input: NDArray[Any],
     align_corners: int,
     half_pixel_centers: int,
-    rounding: int,
+    ties: int,
     *,
     output_size: tuple[int, int],
 ) -> NDArray[Any]:
@@ -46,5 +46,5 @@ def resize_bilinear_ref(
                 pixel = input[b, :, :, c]
                 total = int(pixel[y0, x0]) * (_ONE - dy) * (_ONE - dx) + int(pixel[y1, x0]) * dy * (_ONE - dx)
                 total += int(pixel[y0, x1]) * (_ONE - dy) * dx + int(pixel[y1, x1]) * dy * dx
-                output[b, oh, ow, c] = shift_scalar(total, 20, rounding)
+                output[b, oh, ow, c] = shift_scalar(total, 20, ties)
     return output

@@ -37,7 +37,7 @@ def svdf(
 
     state [B, F * T] is read and written: it holds, for each filter, its last T feature values.
     """
-    filters, steps = time_weights.shape
+    steps = time_weights.shape[1]
     units = output.shape[1]
     limit = np.int64(1) << np.int64(8 * state.itemsize - 1)
     for b in range(output.shape[0]):

@@ -69,9 +69,12 @@ def test_wide_layers_of_a_narrow_profile_take_the_shifts_of_the_wide_formula():
 
 def test_exceptions_come_before_the_general_formula():
     optimized, xnnpack = PROFILES["tflite_x86_optimized"], PROFILES["xnnpack_float32"]
-    assert optimized.element_rounding_of("quantize") == Rounding.DOUBLE_UP
-    assert optimized.element_rounding_of("mul") == Rounding.DOUBLE_AWAY
-    assert xnnpack.element_rounding_of("add") == Rounding.SINGLE
-    assert xnnpack.element_rounding_of("softmax") == Rounding.DOUBLE_AWAY
+    assert optimized.rounding_of("quantize") == Rounding.DOUBLE_UP
+    assert optimized.rounding_of("mul") == Rounding.DOUBLE_AWAY
+    assert xnnpack.rounding_of("add") == Rounding.SINGLE
+    assert xnnpack.rounding_of("softmax") == Rounding.DOUBLE_AWAY
     assert xnnpack.roundings() == {Rounding.FLOAT32_EVEN, Rounding.SINGLE, Rounding.DOUBLE_AWAY}
-    assert PROFILES["tflite_double"].element_rounding_of("quantize") == Rounding.DOUBLE_AWAY
+    assert PROFILES["tflite_double"].rounding_of("quantize") == Rounding.DOUBLE_AWAY
+    assert optimized.rounding_of("conv2d") == Rounding.DOUBLE_UP
+    assert optimized.rounding_of("batch_matmul") == Rounding.DOUBLE_AWAY
+    assert xnnpack.rounding_of("batch_matmul") == Rounding.FLOAT32_EVEN
