@@ -2,7 +2,7 @@
 
 With stored results nothing else has to be installed; `--deep` runs all inputs, else four of each set::
 
-    python examples/compare_with_tflm.py stored ../shared/data [--deep] [--runtime xnnpack] [MODEL ...]
+    python examples/compare_with_tflm.py stored ../shared/data [--deep] [--runtime xnnpack] [--model NAME]
 
 Any .tflite file of one input and one output, with a runtime that is installed in an environment of its own::
 
@@ -46,7 +46,7 @@ def parse() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     stored = commands.add_parser("stored")
     stored.add_argument("data", type=Path)
-    stored.add_argument("models", nargs="*", choices=[[], *MODELS], metavar="MODEL")
+    stored.add_argument("--model", action="append", choices=MODELS, help="all by default; may be repeated")
     stored.add_argument("--deep", action="store_true", help="all samples, and the accuracies")
     live = commands.add_parser("live")
     live.add_argument("model", type=Path)
@@ -88,7 +88,7 @@ def compare_stored(given: argparse.Namespace) -> bool:
     stored = json.loads((GOLDEN / file).read_text())
     print(f"profile {profile} against {stored['software']}")
     equal = True
-    for name in given.models or MODELS:
+    for name in given.model or MODELS:
         model = FileModel(given.data / MODELS[name].file, profile)
         entry = stored["models"][name]
         for inputs in entry["sets"]:

@@ -19,6 +19,7 @@ from fxpgrad.cli.terminal import (
     profile_option,
     progress_bar,
     require_writable,
+    warn_of_doubts,
 )
 from fxpgrad.errors import InputError
 from fxpgrad.files import write_atomically
@@ -73,6 +74,7 @@ def run_command(
     runs its rows one after the other, in order.
     """
     program = load_program(model, profile)
+    warn_of_doubts(program)
     if batch < 1:
         raise InputError(f"batch must be at least 1; got {batch}")
     target = require_writable(output_path)

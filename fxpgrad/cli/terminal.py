@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Te
 
 from fxpgrad.errors import InputError, StoreError
 from fxpgrad.importers.model_file import load_program
+from fxpgrad.program.lower import UNREPRODUCED
 from fxpgrad.program.program import Program
 from fxpgrad_kernels.arithmetic.profiles import PROFILES
 
@@ -97,6 +98,12 @@ def print_rich(*parts: RenderableType) -> None:
 def warn(message: str) -> None:
     """Write one line to standard error."""
     click.echo(f"fxpgrad: warning: {message}", err=True)
+
+
+def warn_of_doubts(program: Program) -> None:
+    """Warn of operators that are not known to equal the runtime that the profile names."""
+    if UNREPRODUCED in program.metadata:
+        warn(f"under {program.profile}, {UNREPRODUCED}: {program.metadata[UNREPRODUCED]}")
 
 
 def progress_bar(*columns: ProgressColumn) -> Progress:

@@ -66,7 +66,8 @@ def _slice(
             attributes["begin"], attributes["size"], attributes["stride"], strict=True
         )
     )
-    return inputs[0][np.ix_(np.arange(inputs[0].shape[0]), *places)]
+    taken: FloatArray = inputs[0][np.ix_(np.arange(inputs[0].shape[0]), *places)]
+    return taken
 
 
 def _constant(

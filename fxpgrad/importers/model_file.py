@@ -83,5 +83,5 @@ def load_program(path: str | Path, profile: str | None = None) -> Program:
     else:
         from fxpgrad.importers.onnx_graph import import_onnx  # noqa: PLC0415
 
-        graph = import_onnx(content, name).graph
+        graph = import_onnx(content, name, folder=Path(path).parent).graph
     return lower(graph, profile or DEFAULT_PROFILES[kind])

@@ -56,8 +56,27 @@ def binary(
                 f"its inputs have {ranks[0] + translation.lead} and {ranks[1] + translation.lead} axes: "
                 "the batch of one would meet another axis of the other"
             )
+    if op == "add" and _repeats_inside(translation, pair):
+        tensors.reverse()
     attributes = {} if op not in ("add", "sub", "mul") else {"activation": target.activation}
     translation.emit(node, op, tensors, target, order, attributes)
+
+
+def _repeats_inside(translation: Translation, pair: tuple[Value, Value]) -> bool:
+    """Whether the first operand repeats along the innermost axis of the second.
+
+    ONNX Runtime then adds the operands in the other order, which float32 can notice.
+    """
+    shapes = [
+        translation.onnx_shape(value) if isinstance(value, ActivationValue) else value.array.shape
+        for value in pair
+    ]
+    rank = max(len(shape) for shape in shapes)
+    first, second = ((1,) * (rank - len(shape)) + shape for shape in shapes)
+    for a, b in zip(reversed(first), reversed(second), strict=True):
+        if (a, b) != (1, 1):
+            return a == 1
+    return isinstance(pair[0], ConstantValue)
 
 
 def _constant_rank(translation: Translation, node: OnnxNode, value: ConstantValue) -> int:

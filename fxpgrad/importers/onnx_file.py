@@ -150,7 +150,9 @@ def _model(model: Any, graph: Any, folder: Path | None) -> OnnxModel:
     )
 
 
-def _name(text: str) -> str:
+def _name(text: str | bytes) -> str:
+    if isinstance(text, bytes):
+        raise ModelFileError("the model holds a name that is not UTF-8")
     if len(text) > LONGEST_NAME:
         raise ModelFileError(f"a name is longer than {LONGEST_NAME} characters")
     return text
@@ -233,7 +235,7 @@ def _unpacked(entries: Any, dtype: str, where: str) -> Array:
 
 def _external(tensor: Any, where: str, folder: Path | None, nbytes: int) -> bytes:
     """Read the bytes of a tensor that is stored in another file of the model's folder."""
-    entries = {entry.key: entry.value for entry in tensor.external_data}
+    entries = {_name(entry.key): _name(entry.value) for entry in tensor.external_data}
     location = entries.get("location", "")
     if folder is None:
         raise ModelFileError(
@@ -243,7 +245,7 @@ def _external(tensor: Any, where: str, folder: Path | None, nbytes: int) -> byte
     if not location or plain.is_absolute() or ".." in plain.parts or "\0" in location:
         raise ModelFileError(f"{where} is stored in {printable(location)!r}, outside the model's folder")
     source = (folder / plain).resolve()
-    if not source.is_relative_to(folder) or not source.is_file():
+    if not source.is_relative_to(folder.resolve()) or not source.is_file():
         raise ModelFileError(f"{where}: its file {printable(location)} is missing from the model's folder")
     offset, length = int(entries.get("offset", 0)), int(entries.get("length", nbytes))
     if offset < 0 or length != nbytes or offset + length > source.stat().st_size:

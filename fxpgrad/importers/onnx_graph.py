@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fxpgrad.errors import FxpgradError, InputError, ModelFileError
+from fxpgrad.errors import FxpgradError, GraphError, InputError, ModelFileError
 from fxpgrad.graph.check import check_graph
 from fxpgrad.graph.graph import Graph
 from fxpgrad.importers import (
@@ -110,7 +110,8 @@ def import_onnx(
         for key in set(node.inputs):
             translation.consumers.setdefault(key, []).append(node)
     try:
-        return _translated(translation, nodes, given)
+        with np.errstate(all="ignore"):
+            return _translated(translation, nodes, given)
     except _CORRUPT as error:
         if isinstance(error, FxpgradError):
             raise
@@ -258,5 +259,8 @@ def _graph(translation: Translation, inputs: list[str]) -> Graph:
         sources.append(source.tensor)
     tensors, nodes = translation.writer.live(outputs)
     graph = Graph(translation.model.name, tensors, nodes, tuple(sources), tuple(outputs))
-    check_graph(graph)
+    try:
+        check_graph(graph)
+    except GraphError as error:
+        raise ModelFileError(f"the model makes no valid Graph: {error}") from error
     return graph

@@ -74,8 +74,13 @@ class OnnxModel:
     constants: Mapping[str, Array]
 
 
-def printable(text: str) -> str:
-    """Return `text` as messages may show it: short, and without control characters."""
+def printable(text: str | bytes) -> str:
+    """Return `text` as messages may show it: short, and without control characters.
+
+    The parser hands out bytes where a file's text is not UTF-8.
+    """
+    if isinstance(text, bytes):
+        raise ModelFileError("the model holds a name that is not UTF-8")
     shown = "".join(letter if letter.isprintable() else "?" for letter in text[:80])
     return shown + ("..." if len(text) > 80 else "")
 

@@ -26,6 +26,9 @@ from fxpgrad.program.lowering.lowering import Lowering, Rule, quantization_of
 from fxpgrad.program.program import Program, TensorInfo
 from fxpgrad.program.prove import with_proved_accumulators
 from fxpgrad.program.validate import check_program
+from fxpgrad_kernels.arithmetic.profiles import Profile
+
+UNREPRODUCED = "not known to equal the runtime"  # key of Program.metadata
 
 RULES: dict[str, Rule] = {
     op: rule
@@ -94,8 +97,18 @@ def lower(graph: Graph, profile: str = "tflite_double", *, split: bool = False) 
             tuple(state.calls),
             graph.inputs,
             graph.outputs,
+            metadata=_doubts(graph, state.profile),
             variables={name: state.zero_point(name) for name in graph.variables},
         )
     )
     check_program(program)
     return program
+
+
+def _doubts(graph: Graph, profile: Profile) -> dict[str, str]:
+    """Say which operators of the Graph are not known to equal the profile's runtime."""
+    reasons = dict(profile.unreproduced)
+    found = sorted({node.op for node in graph.nodes if node.op in reasons})
+    if not found:
+        return {}
+    return {UNREPRODUCED: "; ".join(f"{op}: {reasons[op]}" for op in found)}

@@ -95,7 +95,7 @@ def _bits(call: Call, role: Role) -> int:
 
 def _matmul_bound(call: Call) -> int:
     """Return depth times the largest product of two centred activations."""
-    largest = 2 ** (_bits(call, "input") - 1)
+    largest: int = 2 ** (_bits(call, "input") - 1)
     points = (abs(call.parameters.get(f"input_{side}_zero_point", 0)) for side in "ab")
     a, b = (largest + point for point in points)
     return call.parameters["depth"] * a * b

@@ -124,6 +124,12 @@ def make_trainables(program: Program, config: TrainerConfig) -> tuple[Trainable,
         raise TrainingError(f"program {program.name} has no layer with weights: nothing can be trained")
     if config.scope == "lp":
         calls = calls[-1:]
+    for call in calls:
+        if "accumulator_bits" not in call.parameters:
+            raise TrainingError(
+                f"layer {call.name} ({call.kernel}) cannot be trained: only convolutions and dense layers of "
+                "int8 activations can; choose the scope lp, if the last layer is one"
+            )
     names = [call.constants[role] for call in program.calls for role in call.constants]
     for call in calls:
         for role in ("weights", "bias"):

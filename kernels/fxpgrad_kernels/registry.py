@@ -39,6 +39,7 @@ _MODULES: tuple[str, ...] = (
     "quantization.quantization",
     "random.philox",
     "reduction.extremes",
+    "reduction.sum_table",
     "reduction.sums",
     "resize.resize",
     "shape.rearrange",

@@ -118,11 +118,27 @@ def one_case(store: Store, rng: np.random.Generator, near: bool) -> None:
             store.add(key, [first, target], attribute=alpha, **given, **outputs)
 
 
+def clamped(store: Store, rng: np.random.Generator) -> None:
+    """Run ADD and MUL with bounds that lie half way between two steps."""
+    for half in range(1, 20):
+        for code, reach in ((2, 1.0), (3, 6.0)):  # relu_n1_to_1, relu6
+            scale = float(np.float32(2 * reach / (2 * half + 1)))
+            first, second = (scale, 0), (scale, int(rng.integers(-4, 5)))
+            result = (scale, int(rng.integers(-4, 5)))
+            a, b = (rng.integers(-30, 31, 40).astype(np.int8) for _ in range(2))
+            for name, kind, other in (("ADD", "AddOptions", second), ("MUL", "MulOptions", (1.0, second[1]))):
+                inputs = [(a, first), (b, other)]
+                outputs = run(name, inputs, "int8", result, kind, fusedActivationFunction=code)
+                stored = {"input_a": a, "input_b": b, **outputs}
+                store.add(f"{name.lower()}_clamped", [first, other, result], attribute=code, **stored)
+
+
 def main() -> None:
     """Write the vectors beside this file."""
     store = Store()
     for case in range(CASES):
         one_case(store, np.random.default_rng([SEED, case]), case % 3 != 0)
+    clamped(store, np.random.default_rng([SEED, CASES]))
     path = Path(__file__).resolve().parent / "litert_elementwise.npz"
     np.savez_compressed(path, **store.stacked())  # type: ignore[arg-type]
 

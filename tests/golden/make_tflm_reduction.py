@@ -5,12 +5,14 @@ Needs the PyPI package tflite-micro in an environment of its own::
     python -m venv tflm && tflm/bin/pip install --pre tflite-micro==0.dev20261023182759
     tflm/bin/python tests/golden/make_tflm_reduction.py
 
-Every array is stored as "<operator>/<case>/<name>": input, output, scales (float64, exact in float32), zero
-points and the operator's attributes; axes do not count the batch, which is the first axis of every tensor.
+Every array is stored as "<operator>/<case>/<name>": input, output, axes; "numbers" is a JSON text with scales
+(exact in float32), zero points and the operator's attributes. Axes do not count the batch, which is the first
+axis of every tensor.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from one_operator_model import Array, OneOperator
 
 SEED = 20261123
 BATCH = 2
+REDUCED_BATCH = 12  # few results come of many elements
 Case = dict[str, Any]
 
 
@@ -58,7 +61,7 @@ def one_input(
 
 SOFTMAX = [  # scale, beta, depth
     (0.1, 1.0, 10), (1 / 16, 1.0, 12), (0.5, 0.7, 7), (1.0, 1.0, 3), (0.003, 1.0, 100), (2.0**-20, 3.0, 5),
-    (40.0, 1.0, 6), (1 / 128, 8.0, 300), (0.02, 0.01, 9), (0.25, 2.0, 1), (0.06, 1.0, 400), (0.17, 1.0, 2),
+    (40.0, 1.0, 6), (1 / 128, 8.0, 150), (0.02, 0.01, 9), (0.25, 2.0, 1), (0.06, 1.0, 260), (0.17, 1.0, 2),
 ]  # fmt: skip
 
 
@@ -88,7 +91,7 @@ def log_softmax(rng: np.random.Generator, case: int) -> Case:
 
 AXES = [  # shape without the batch, reduced axes without the batch
     ((7, 7, 5), (0, 1)), ((4, 6), (1,)), ((4, 6), (0,)), ((3, 2, 5), (1,)), ((3, 4, 5), (0, 2)),
-    ((40, 3, 2), (0, 1)), ((5, 4, 3), (1, 2)), ((16, 16, 4), (0, 1)),
+    ((40, 3, 2), (0, 1)), ((5, 4, 3), (1, 2)), ((9, 9, 2), (0, 1)),
 ]  # fmt: skip
 
 
@@ -103,13 +106,13 @@ def reduction(rng: np.random.Generator, case: int, name: str, dtype: str) -> Cas
     if name == "REDUCE_MAX" or (name == "MEAN" and case >= len(AXES)):
         target, zeros = source, [zeros[0]] * 2
     info = np.iinfo(dtype)
-    x = rng.integers(info.min, info.max, (BATCH, *shape), dtype, endpoint=True)
+    x = rng.integers(info.min, info.max, (REDUCED_BATCH, *shape), dtype, endpoint=True)
     if case % 3 == 0:
         x = (x // (9 if dtype == "int8" else 2000)).astype(dtype)
     listed = np.array([axis + 1 for axis in axes], np.int32)
     kept = (1 if axis in axes else extent for axis, extent in enumerate(shape))
     rest = (extent for axis, extent in enumerate(shape) if axis not in axes)
-    result = (BATCH, *(kept if keep else rest))
+    result = (REDUCED_BATCH, *(kept if keep else rest))
     y = one_input(
         name,
         x,
@@ -146,7 +149,7 @@ def arg(rng: np.random.Generator, case: int, name: str) -> Case:
 
 def l2_normalization(rng: np.random.Generator, case: int) -> Case:
     """Run L2_NORMALIZATION; rows at the zero point have no length."""
-    depth = [1, 3, 16, 100, 2, 7, 700, 33][case]
+    depth = [1, 3, 16, 100, 2, 7, 300, 33][case]
     zero_point = int(rng.choice([-128, -5, 0, 4, 127]))
     x = rows(rng, depth, "int8")
     x[2] = zero_point
@@ -233,7 +236,10 @@ def main() -> None:
     for position, (name, (count, maker)) in enumerate(MAKERS.items()):
         for case in range(count):
             made = maker(np.random.default_rng([SEED, position, case]), case)
-            arrays |= {f"{name}/{case}/{key}": np.asarray(value) for key, value in made.items()}
+            numbers = {key: value for key, value in made.items() if np.ndim(value) == 0}
+            tensors = {key: value for key, value in made.items() if np.ndim(value) > 0}
+            arrays |= {f"{name}/{case}/{key}": value for key, value in tensors.items()}
+            arrays[f"{name}/{case}/numbers"] = np.array(json.dumps(numbers, default=int))
     np.savez_compressed(Path(__file__).with_name("tflm_reduction.npz"), **arrays)
 
 

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 from fxpgrad.importers.onnx_graph import import_onnx
+from fxpgrad.program.lowering.onnx_tables import Affine, pair_table
 from tests.importers.onnx_comparison import outputs_of
 from tests.importers.onnx_models import (
     MICROSOFT,
@@ -119,6 +120,25 @@ def pointwise(rng: np.random.Generator, dtype: str, seed: int) -> dict[str, Arra
     return {"sa": first, "sb": second, "sc": output, **zeros}
 
 
+def order_matters(rng: np.random.Generator, dtype: str) -> dict[str, Array]:
+    """Return scales and zero points at which float32 additions in another order give other results."""
+    offset = 128 if dtype == "uint8" else 0
+    for _ in range(500):
+        scale = float(rng.uniform(0.01, 0.05))
+        found = [scale, scale * rng.choice([1 / 3, 0.7, 0.3]), scale * rng.choice([2 / 3, 0.1, 0.6])]
+        drawn = [np.float32(item) for item in found]
+        zeros = [zero_point(rng, dtype) for _ in range(3)]
+        a, b, c = (
+            Affine(float(item), int(zero) - offset, offset > 0)
+            for item, zero in zip(drawn, zeros, strict=True)
+        )
+        swapped = pair_table("add", b, a, c).reshape(256, 256).T.reshape(-1)
+        if np.count_nonzero(pair_table("add", a, b, c) != swapped) > 1000:
+            names = [f"{kind}{name}" for kind in "sz" for name in "abc"]
+            return dict(zip(names, [*map(np.asarray, drawn), *zeros], strict=True))
+    raise AssertionError("no such scales were found")
+
+
 PAIRS = ["a", "sa", "za", "b", "sb", "zb", "sc", "zc"]
 SHAPES = ((4, 5, 6), (4, 1, 1), (1, 5, 6), (4, 5, 1), (1, 1, 6))
 
@@ -131,7 +151,7 @@ def test_qlinear_pairs_broadcast_on_either_side(
     shape: tuple[int, ...], op: str, seed: int, dtype: str
 ) -> None:
     rng = np.random.default_rng(seed)
-    constants = pointwise(rng, dtype, seed)
+    constants = order_matters(rng, dtype) if seed % 3 == 2 else pointwise(rng, dtype, seed)
     for shapes in (((4, 5, 6), shape), (shape, (4, 5, 6))):
         made = model(
             [node(f"{MICROSOFT}.{op}", PAIRS, ["c"])],
@@ -149,14 +169,15 @@ def test_qlinear_pairs_broadcast_on_either_side(
 @pytest.mark.parametrize("shape", [(1, 4, 5, 6), (4, 1, 1), (6,), ()], ids=str)
 def test_qlinear_pair_with_a_constant(shape: tuple[int, ...], op: str, seed: int, dtype: str) -> None:
     rng = np.random.default_rng(seed)
-    constants = {**pointwise(rng, dtype, seed), "b": integers(rng, dtype, *shape)}
-    made = model(
-        [node(f"{MICROSOFT}.{op}", PAIRS, ["c"])],
-        [value("a", dtype, [None, 4, 5, 6])],
-        [value("c", dtype, [None, 4, 5, 6])],
-        constants,
-    )
-    check(made, {"a": integers(rng, dtype, 30, 4, 5, 6)})
+    numbers = order_matters(rng, dtype) if seed % 3 == 2 else pointwise(rng, dtype, seed)
+    for constant, other in ("ab", "ba"):
+        made = model(
+            [node(f"{MICROSOFT}.{op}", PAIRS, ["c"])],
+            [value(other, dtype, [None, 4, 5, 6])],
+            [value("c", dtype, [None, 4, 5, 6])],
+            {**numbers, constant: integers(rng, dtype, *shape)},
+        )
+        check(made, {other: integers(rng, dtype, 30, 4, 5, 6)})
 
 
 @every_type

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.narrow_accumulator.narrow_accumulator import SPECS
-from fxpgrad_kernels.narrow_accumulator.narrow_accumulator_ref import NarrowAccumulator
+from fxpgrad_kernels.narrow_accumulator.narrow_accumulator_ref import accumulate
 from fxpgrad_kernels.registry import kernel_named
 from tests.kernels.legal_numbers import (
     any_profile,
@@ -161,10 +161,8 @@ def test_a_wider_accumulator_than_the_largest_sum_changes_nothing(
 
 
 def test_an_accumulator_of_8_bits_by_hand() -> None:
-    wrapping, clipping = NarrowAccumulator(8, False), NarrowAccumulator(8, True)
-    for term in (100, 100, -30, -100, 500):
-        wrapping.add(term)
-        clipping.add(term)
+    terms = (100, 100, -30, -100, 500)
+    wrapping, clipping = accumulate(terms, 8, False), accumulate(terms, 8, True)
     assert (wrapping.value, wrapping.overflows, wrapping.largest) == (58, 3, 570)
     assert (clipping.value, clipping.overflows, clipping.largest) == (127, 2, 497)
 

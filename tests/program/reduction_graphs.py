@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,14 +19,14 @@ Case = dict[str, Any]
 
 
 def stored_cases(operator: str) -> list[Case]:
-    """Return the cases of one operator: arrays as stored, scalars as Python numbers."""
+    """Return the cases of one operator: arrays and numbers by name."""
     cases: dict[str, Case] = {}
     with np.load(STORED) as stored:
         for key in stored.files:
             name, case, argument = key.split("/")
             if name == operator:
-                value = stored[key]
-                cases.setdefault(case, {})[argument] = value if value.ndim else value.item()
+                given = json.loads(stored[key].item()) if argument == "numbers" else {argument: stored[key]}
+                cases.setdefault(case, {}).update(given)
     return list(cases.values())
 
 

@@ -53,7 +53,7 @@ def run(graph: Graph, *x: Array, profile: str = "tflite_double") -> Array:
 
 def stored_graph(stored: str, row: dict[str, Any], result: str = "output") -> tuple[Graph, list[Array]]:
     """Return the Graph of a stored case, and its inputs as one row; `result` names the stored output."""
-    name, *_ = stored.replace("_int", "/int").split("/")
+    name, *_ = stored.replace("_int", "/int").removesuffix("_clamped").split("/")
     inputs = [row["input_a"], row["input_b"]] if "input_a" in row else [row.get("input", ALL_INT8)]
     described = [
         ((array.size,), array.dtype.name, float(scale), int(zero))
@@ -131,6 +131,17 @@ def test_a_lowered_operator_equals_litert(stored: str, result: str, profile: str
     for row in rows:
         graph, inputs = stored_graph(stored, row, result)
         np.testing.assert_array_equal(run(graph, *inputs, profile=profile)[0], row[result])
+
+
+@pytest.mark.parametrize("stored", ["add_clamped", "mul_clamped"])
+def test_bounds_half_way_between_two_steps_are_rounded_as_each_runtime_does(stored: str) -> None:
+    differing = 0
+    for row in stored_rows(stored, "litert_elementwise.npz"):
+        for result, profile in (("optimized", "tflite_x86_optimized"), ("xnnpack", "xnnpack_float32")):
+            graph, inputs = stored_graph(stored, row, result)
+            np.testing.assert_array_equal(run(graph, *inputs, profile=profile)[0], row[result])
+        differing += int((row["optimized"] != row["xnnpack"]).sum())
+    assert differing > 0
 
 
 @pytest.mark.parametrize("stored", ["add_int8", "mul_int8", "leaky_relu_int8", "quantize_int8_int8"])
@@ -283,6 +294,11 @@ REFUSED: dict[str, tuple[Graph, str, str]] = {
         graph_of("sub", [((4,), "int16", 0.5, 0)] * 2, ((4,), "int16", 0.5, 0), {"activation": "none"}),
         "xnnpack_float32",
         r"node y \(sub\): with scales that are powers of two",
+    ),
+    "a power of two in LiteRT": (
+        graph_of("tanh", [((4,), "int16", 2.0**-11, 0)], ((4,), "int16", 2.0**-15, 0)),
+        "tflite_x86_optimized",
+        r"node y \(tanh\): at the input scale 0.00048828125 LiteRT",
     ),
     "a ratio beyond XNNPACK": (
         graph_of("quantize", [ONE], ((4,), "int8", 100.0, 2)),

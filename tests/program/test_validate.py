@@ -126,7 +126,7 @@ WRONG_SHAPES: dict[str, tuple[Change, str]] = {
     "short bias": (data("dense/bias", lambda b: b[:2]), "axis O of bias must be 3"),
     "empty weights": (data("dense/weights", lambda w: w[:0]), "must have the axes"),
     "dense of another depth": (data("dense/weights", lambda w: w[:, :9].copy()), "axis I of weights"),
-    "dense on an image": (shape("mean", 1, 10), "must have the axes|axis C"),
+    "dense on rows of another depth": (shape("mean", 2, 5), "axis I of weights"),
     "depthwise filters of rank 3": (data("depthwise/weights", lambda w: w[0]), r"axis must be in \[0, 3\)"),
     "two depthwise filters": (
         data("depthwise/weights", lambda w: w.repeat(2, 0)),

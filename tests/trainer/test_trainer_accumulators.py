@@ -17,8 +17,11 @@ from fxpgrad.program.prove import prove
 from fxpgrad.quantize import quantize_graph
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
+from fxpgrad.trainer.trainable import make_trainables
 from fxpgrad.trainer.trainer import Trainer
 from fxpgrad_kernels.loss.cross_entropy_ref import cross_entropy_linear_ref
+from tests.kernels.tflm_weighted import weighted_cases
+from tests.program.weighted_graphs import layer_graph
 from tests.trainer.small_programs import dense_integers, dense_program, image_program
 
 WIDE = 700  # inputs per output: beyond 511, full 16-bit weights can leave int32
@@ -170,3 +173,10 @@ def test_shared_weights_are_refused() -> None:
     twice = dataclasses.replace(program, calls=(program.calls[0], second))
     with pytest.raises(TrainingError, match="read by two calls"):
         Trainer(twice, TrainerConfig(epsilon=1e-2), LinearCrossEntropy(), 4)
+
+
+@pytest.mark.parametrize("family", ["transpose_conv2d_a8w8", "fully_connected_a16w8_bias64"])
+def test_layers_without_a_proved_accumulator_width_are_not_trained(family: str) -> None:
+    program = lower(layer_graph(family, weighted_cases(family)[0]))
+    with pytest.raises(TrainingError, match="cannot be trained: only convolutions and dense layers of int8"):
+        make_trainables(program, TrainerConfig())

@@ -20,6 +20,10 @@ from fxpgrad_kernels.arithmetic.profiles import Profile, Rounding
 from fxpgrad_kernels.errors import MultiplierError
 
 _BITS = {"int8": 8, "int16": 16, "int32": 32}
+# Operators whose fused bounds XNNPACK rounds half to even, after it has added the zero point.
+_XNNPACK_CLAMPS = frozenset(
+    ("add", "sub", "mul", "conv2d", "depthwise_conv2d", "fully_connected", "transpose_conv2d", "max_pool2d")
+)
 
 
 @dataclass(slots=True)
@@ -84,7 +88,10 @@ class Lowering:
             if math.isfinite(bound):  # in float32, as runtimes quantize the bounds
                 with np.errstate(over="ignore"):
                     steps = float(np.float32(bound) / scale)
-                rounded = np.rint(steps) if self.dialect.pointwise_float32 else nearest_away(steps)
+                if self.profile.name == "xnnpack_float32" and node.op in _XNNPACK_CLAMPS:
+                    rounded = np.rint(np.float32(steps) + np.float32(zero_point)) - zero_point
+                else:
+                    rounded = np.rint(steps) if self.dialect.pointwise_float32 else nearest_away(steps)
                 bounds[key] = int(np.clip(zero_point + rounded, limits.min, limits.max))
         return bounds
 

@@ -6,8 +6,6 @@ computes in floats of more than two values at a time, in an order of its own, is
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from fxpgrad.errors import LoweringError
@@ -51,14 +49,12 @@ def _pair(state: Lowering, node: Node) -> None:
     state.width(node, 8)
     first, second = state.sources(node)
     shape = state.shape(node.output)
-    shapes = [state.shape(name) for name in (first, second)]
     table = pair_table(
         node.op,
         affine(state, first),
         affine(state, second),
         affine(state, node.output),
         _bounds(node),
-        first_is_broadcast=_repeats_inside(shapes[0], shapes[1]),
     )
     inputs = tuple(
         _broadcast(state, node, name, shape, f"/{place}") for name, place in ((first, "a"), (second, "b"))
@@ -79,14 +75,6 @@ def _broadcast(state: Lowering, node: Node, name: str, shape: tuple[int, ...], s
     call = {"inputs": (name,), "output": wide, "suffix": suffix}
     state.call(node, "rearrange_a8", plan.parameters(), constants, **call)  # type: ignore[arg-type]
     return wide
-
-
-def _repeats_inside(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
-    """Whether the runtime walks along values of `second` with one value of `first`."""
-    for a, b in zip(reversed(first), reversed(second), strict=False):
-        if a != b:
-            return a == 1
-    return math.prod(first) < math.prod(second) and math.prod(first) == 1
 
 
 def _unary(state: Lowering, node: Node) -> None:

@@ -75,8 +75,6 @@ def pair_table(
     second: Affine,
     output: Affine,
     activation: tuple[float, float] = (-math.inf, math.inf),
-    *,
-    first_is_broadcast: bool = False,
 ) -> Int8s:
     """Return the table of a binary operator for `lookup_pair_a8`.
 
@@ -86,9 +84,6 @@ def pair_table(
     first, second, output : Affine
     activation : (float, float)
         Bounds of a fused clamp, in real numbers.
-    first_is_broadcast : bool
-        The first operand repeats along the innermost axis of the second: the runtime then swaps the
-        operands, which changes the order of the float32 additions.
 
     Returns
     -------
@@ -99,7 +94,9 @@ def pair_table(
     -----
     With all three tensors of one type the runtime fuses add and mul, and rounds where its vector code
     does. Otherwise, and for sub, and with a clamp above the least integer of the output, it computes
-    dequantize, operator, clamp, quantize one by one (`definition_table`).
+    dequantize, operator, clamp, quantize one by one (`definition_table`). The order of add's operands
+    matters in float32; where the first one repeats along the innermost axis of the second, the runtime
+    swaps them, and so does the importer.
     """
     if operator not in PAIR_OPERATORS:
         raise LoweringError(f"no table for {operator!r}; known: {', '.join(PAIR_OPERATORS)}")
@@ -108,12 +105,8 @@ def pair_table(
     clamped = math.isfinite(activation[0]) and low > -128
     if operator == "sub" or not one_type or clamped or (math.isfinite(activation[1]) and high < 127):
         return definition_table(operator, first, second, output, activation)
-    if operator == "mul":
-        table = _fused_mul(first, second, output)
-    elif first_is_broadcast:
-        table = _fused_add(second, first, output).T
-    else:
-        table = _fused_add(first, second, output)
+    fused = _fused_mul if operator == "mul" else _fused_add
+    table = fused(first, second, output)
     return np.ascontiguousarray(np.clip(table, low, high).astype(np.int8).reshape(-1))
 
 

@@ -9,9 +9,16 @@ from fxpgrad.graph.graph import Node
 from fxpgrad.program.lowering.lowering import Lowering, Rule
 from fxpgrad_kernels.registry import kernel_named
 
+# Up to here the reciprocal of TOSA's AVG_POOL2D gives what a division does, for 16-bit values about 0.
+_EXACT_RECIPROCAL = 2**13 - 1
+
 
 def _pool(state: Lowering, node: Node) -> None:
-    kernel = f"{node.op}_a{state.width(node, 8, 16)}"
+    width = state.width(node, 8, 16)
+    kernel = f"{node.op}_a{width}"
+    tosa = node.op == "average_pool2d" and state.profile.name.startswith("tosa_")
+    if tosa and width == 8:
+        kernel = "average_pool2d_tosa_a8"
     limit = next(argument.high for argument in kernel_named(kernel).arguments if argument.name == "size_h")
     attributes: Any = node.attributes
     parameters = {
@@ -27,6 +34,14 @@ def _pool(state: Lowering, node: Node) -> None:
         raise LoweringError(
             f"node {node.name} ({node.op}): a window must be at most {limit} pixels high and wide; "
             f"got {attributes['size']}"
+        )
+    if tosa and width == 8:
+        parameters["input_zero_point"] = state.zero_point(state.sources(node)[0])
+        parameters["output_zero_point"] = state.zero_point(node.output)
+    elif tosa and attributes["size"][0] * attributes["size"][1] > _EXACT_RECIPROCAL:
+        raise LoweringError(
+            f"node {node.name} ({node.op}): int16 windows of {attributes['size']} are not reproduced under "
+            f"{state.profile.name}: at most {_EXACT_RECIPROCAL} pixels; choose tflite_double"
         )
     state.call(node, kernel, parameters)
 

@@ -9,7 +9,9 @@ from typing import Any
 from fxpgrad.errors import LoweringError
 from fxpgrad.graph.graph import Node
 from fxpgrad.program.lowering import movement_plans as plans
+from fxpgrad.program.lowering import sum_tables
 from fxpgrad.program.lowering.lowering import Lowering, Rule
+from fxpgrad_kernels.reduction.sum_table import GREATEST_TABULATED
 from fxpgrad_kernels.reduction.sums import GREATEST_REDUCED
 
 
@@ -41,10 +43,34 @@ def _as_middle_axis(state: Lowering, node: Node, axes: tuple[int, ...]) -> tuple
     return moved, {"reduced": reduced, "inner": 1}
 
 
+def _by_table(state: Lowering, node: Node, name: str, view: dict[str, int]) -> bool:
+    """Lower a mean or sum that the runtime computes in floats; return whether it does."""
+    make = sum_tables.table_maker(state.profile.name, node, state.shape(state.sources(node)[0]))
+    if make is None or state.bits(name) != 8:
+        return False
+    if view["reduced"] > GREATEST_TABULATED:
+        raise LoweringError(
+            f"node {node.name} ({node.op}) sums {view['reduced']} values; under {state.profile.name} at most "
+            f"{GREATEST_TABULATED} can be reproduced; choose tflite_double"
+        )
+    source = state.sources(node)[0]
+    ends = (
+        state.scale(source),
+        state.zero_point(source),
+        state.scale(node.output),
+        state.zero_point(node.output),
+    )
+    table = state.constant(f"{node.name}/table", make(view["reduced"], *ends))
+    state.call(node, "sum_table_a8", view, {"table": table}, inputs=(name,))
+    return True
+
+
 def _sum_or_mean(state: Lowering, node: Node) -> None:
     width = state.width(node, 8, 16)
     source = state.sources(node)[0]
     name, view = _as_middle_axis(state, node, _axes(node))
+    if _by_table(state, node, name, view):
+        return
     greatest = GREATEST_REDUCED[f"int{width}"]
     if view["reduced"] > greatest:
         raise LoweringError(
@@ -64,6 +90,8 @@ def _global_average_pool2d(state: Lowering, node: Node) -> None:
     state.width(node, 8, 16)
     source = state.sources(node)[0]
     height, width, channels = state.shape(source)[-3:]
+    if _by_table(state, node, source, {"reduced": height * width, "inner": channels}):
+        return
     parameters = {
         "reduced": height * width,
         "inner": channels,

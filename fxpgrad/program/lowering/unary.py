@@ -209,6 +209,11 @@ def _smooth(state: Lowering, node: Node) -> None:
         multiplier, shift = tables.sigmoid_input(node.op, _affine(state, source), _affine(state, node.output))
     except LoweringError as error:
         raise LoweringError(f"node {node.name}: {error}") from error
+    if shift == 0 and multiplier in (3, 6) and state.profile.name in LITERT:
+        raise LoweringError(
+            f"node {node.name} ({node.op}): at the input scale {state.scale(source)!r} LiteRT's own "
+            "kernel computes int16 in a fixed point of its own; choose tflite_double"
+        )
     constants = {"table": state.constant(f"{node.name}/table", tables.sigmoid_table())}
     parameters = {"input_multiplier": multiplier, "input_shift": shift}
     state.call(node, f"{node.op}_a16", parameters, constants)

@@ -1,8 +1,8 @@
 """XNNPACK's own integers for int8 add, sub, quantize and leaky_relu: real multipliers of few bits.
 
 XNNPACK brings ratios of scales to integers of 21 bits (add, sub) or to 8 fraction bits (quantize, leaky_relu)
-and rounds once, ties up. Written as real multipliers, exact in 31 bits, that is the kernels' SINGLE. What it does not take (ratios outside its ranges) runs in LiteRT's own kernels; the functions here
-then return None.
+and rounds once, ties up. Written as real multipliers, exact in 31 bits, that is the kernels' SINGLE. What it
+does not take (ratios outside its ranges) runs in LiteRT's own kernels; the functions here then return None.
 """
 
 from __future__ import annotations

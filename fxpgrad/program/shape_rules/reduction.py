@@ -12,6 +12,11 @@ def _reduction(view: CallView) -> None:
         sizes["M"] % inner == 0 and sizes["M"] * reduced == sizes["N"],
         f"{sizes['N']} elements reduced {reduced} at a time, {inner} apart, do not make {sizes['M']}",
     )
+    if "table" in view.constants:
+        view.require(
+            sizes["T"] == 255 * reduced + 1,
+            f"a table for sums of {reduced} values has {255 * reduced + 1} entries; this one has {sizes['T']}",
+        )
 
 
 RULES: dict[str, ShapeRule] = {"reduction": _reduction}

@@ -26,7 +26,7 @@ def times_power_of_two(value: int, exponent: int) -> int:
     """Return value * 2**exponent, saturated; a negative exponent rounds to nearest, ties away from zero."""
     if exponent >= 0:
         return saturate(value * 2**exponent)
-    size = (abs(value) + 2 ** (-exponent - 1)) >> -exponent
+    size = (abs(value) + (1 << (-exponent - 1))) >> -exponent
     return size if value >= 0 else -size
 
 

@@ -82,8 +82,8 @@ class Profile:
     exceptions : tuple of (operator of the Graph, Rounding)
         Operators for which the runtime takes another formula than its family's.
     unreproduced : tuple of (operator of the Graph, reason)
-        Operators that the runtime computes in a way that no formula here gives: results under this
-        profile are close to the runtime's, not equal. `docs/dialects.md` says by how much.
+        Operators for which the profile's results are not known to be those of the runtime. A Program
+        that holds one says so in its metadata, and the command line warns.
     """
 
     name: str
@@ -146,8 +146,11 @@ def _profile(
 
 _AWAY, _UP, _ONCE = Rounding.DOUBLE_AWAY, Rounding.DOUBLE_UP, Rounding.SINGLE
 _TOSA, _WIDE, _EVEN = Rounding.TOSA_DOUBLE, Rounding.WIDE_16, Rounding.FLOAT32_EVEN
-_XNNPACK_OWN = {"mul": _EVEN, "sum": _EVEN, **dict.fromkeys(("add", "sub", "quantize", "leaky_relu"), _ONCE)}
-_FLOAT_MEAN = "computed in float32, with the zero point added before the rounding"
+_XNNPACK_OWN = {"mul": _EVEN, **dict.fromkeys(("add", "sub", "quantize", "leaky_relu"), _ONCE)}
+_DECOMPOSED = dict.fromkeys(
+    ("softmax", "log_softmax", "l2_normalization", "resize_bilinear", "mean", "sum", "global_average_pool2d"),
+    "TOSA has no such operator: this is TFLite's arithmetic with TOSA's rounding",
+)
 _ALL = (
     _profile("tflite_double", _AWAY, _AWAY, _WIDE, "TFLite reference and TFLite-Micro"),
     _profile(
@@ -157,15 +160,20 @@ _ALL = (
         _WIDE,
         "TFLite optimized kernels on x86",
         exceptions={"quantize": _UP, "batch_matmul": _AWAY},
-        unreproduced={
-            "sum": "the product is taken in double and rounded half away from zero",
-            "global_average_pool2d": "the zero points are folded into one rounded offset",
-            "mean": "over height and width with keep_dims, zero points are folded into one rounded offset",
-        },
     ),
     _profile("tflite_single", _ONCE, _ONCE, _WIDE, "TFLite built with single rounding"),
-    _profile("tosa_single", _ONCE, _ONCE, None, "TOSA RESCALE, SINGLE_ROUND, scale32", shift_high=29),
-    _profile("tosa_double", _TOSA, _TOSA, None, "TOSA RESCALE, DOUBLE_ROUND, scale32"),
+    _profile(
+        "tosa_single",
+        _ONCE,
+        _ONCE,
+        None,
+        "TOSA RESCALE, SINGLE_ROUND, scale32",
+        shift_high=29,
+        unreproduced=_DECOMPOSED,
+    ),
+    _profile(
+        "tosa_double", _TOSA, _TOSA, None, "TOSA RESCALE, DOUBLE_ROUND, scale32", unreproduced=_DECOMPOSED
+    ),
     _profile("cmsis_default", _AWAY, _AWAY, _WIDE, "CMSIS-NN as built by default"),
     _profile("cmsis_single", _ONCE, _ONCE, _WIDE, "CMSIS-NN with single rounding"),
     _profile(
@@ -178,7 +186,6 @@ _ALL = (
         None,
         "LiteRT with XNNPACK: what XNNPACK does not take runs in LiteRT's own kernels",
         exceptions=_XNNPACK_OWN,
-        unreproduced={"mean": _FLOAT_MEAN, "global_average_pool2d": _FLOAT_MEAN},
     ),
     _profile("onnx_float32", _EVEN, _EVEN, None, "ONNX Runtime on the CPU"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,30 +14,30 @@ from fxpgrad_kernels.arithmetic.requantize_ref import requantize_scalar
 Ints = NDArray[np.signedinteger[Any]]
 
 
-@dataclass(slots=True)
-class NarrowAccumulator:
-    """An accumulator of `bits` bits that starts from 0, and what happened in it."""
+@dataclass(frozen=True, slots=True)
+class Accumulated:
+    """What is in an accumulator after some additions, and what happened on the way."""
 
-    bits: int
-    saturate: bool
     value: int = 0
     overflows: int = 0
     largest: int = 0
 
-    def add(self, term: int) -> None:
-        """Add a term; the sum is brought back into the range by saturation or by wrapping."""
-        exact, half = self.value + term, 1 << (self.bits - 1)
-        if self.saturate:
-            self.value = max(-half, min(half - 1, exact))
-        else:
-            self.value = (exact + half) % (2 * half) - half
-        self.overflows += self.value != exact
-        self.largest = max(self.largest, abs(exact))
+
+def accumulate(terms: Iterable[int], bits: int, saturate: bool) -> Accumulated:
+    """Add terms one after the other in `bits` bits, starting from 0; each sum saturates or wraps."""
+    half = 1 << (bits - 1)
+    value = overflows = largest = 0
+    for term in terms:
+        exact = value + term
+        value = max(-half, min(half - 1, exact)) if saturate else (exact + half) % (2 * half) - half
+        overflows += value != exact
+        largest = max(largest, abs(exact))
+    return Accumulated(value, overflows, largest)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class NarrowLayer:
-    """What all output elements of a layer share; `statistics` is int64 [O, 4], as in the contract."""
+    """What all output elements of a layer share."""
 
     bias: Ints
     multiplier: Ints
@@ -48,25 +48,19 @@ class NarrowLayer:
     rounding: int
     bits: int
     saturate: bool
-    statistics: NDArray[np.int64] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.statistics = np.zeros((len(self.bias), 4), np.int64)
 
-    def element(self, o: int, products: Iterable[int]) -> int:
-        """Return one output value of channel `o` from its products in order."""
-        accumulator = NarrowAccumulator(self.bits, self.saturate)
-        for product in products:
-            accumulator.add(product)
-        accumulator.add(int(self.bias[o]))
-        row = self.statistics[o]
-        row[0] += accumulator.overflows
-        row[1] += accumulator.overflows > 0
-        row[2] = max(row[2], accumulator.overflows)
-        row[3] = max(row[3], accumulator.largest)
-        m, s = int(self.multiplier[o]), int(self.shift[o])
-        value = requantize_scalar(accumulator.value, m, s, self.rounding) + self.output_zero_point
-        return max(self.clamp_low, min(self.clamp_high, value))
+def element(layer: NarrowLayer, o: int, products: list[int], statistics: NDArray[np.int64]) -> int:
+    """Return one output value of channel `o` from its products in order; add to its row of statistics."""
+    done = accumulate([*products, int(layer.bias[o])], layer.bits, layer.saturate)
+    row = statistics[o]
+    row[0] += done.overflows
+    row[1] += done.overflows > 0
+    row[2] = max(row[2], done.overflows)
+    row[3] = max(row[3], done.largest)
+    m, s = int(layer.multiplier[o]), int(layer.shift[o])
+    value = requantize_scalar(done.value, m, s, layer.rounding) + layer.output_zero_point
+    return max(layer.clamp_low, min(layer.clamp_high, value))
 
 
 def windowed_narrow_ref(
@@ -79,6 +73,7 @@ def windowed_narrow_ref(
     dilation: tuple[int, int],
     groups: int,
     input_zero_point: int,
+    statistics: NDArray[np.int64],
 ) -> NDArray[np.int8]:
     """Convolve filters [O, KH, KW, C/G] element by element; padding adds nothing, and is no addition."""
     batch, height, width, _ = input.shape
@@ -95,7 +90,7 @@ def windowed_narrow_ref(
                     for c in range(depth):
                         centred = int(input[b, y, x, first + c]) - input_zero_point
                         products.append(centred * int(weights[o, ky, kx, c]))
-        output[b, oy, ox, o] = layer.element(o, products)
+        output[b, oy, ox, o] = element(layer, o, products, statistics)
     return output
 
 
@@ -128,12 +123,13 @@ def conv2d_narrow_ref(
         bias, multiplier, shift, output_zero_point, clamp_low, clamp_high, rounding, accumulator_bits,
         bool(saturate),
     )  # fmt: skip
+    counted = np.zeros((len(bias), 4), np.int64)
     output = windowed_narrow_ref(
         input, weights, layer, output_size, (stride_h, stride_w), (pad_top, pad_left),
-        (dilation_h, dilation_w), groups, input_zero_point,
+        (dilation_h, dilation_w), groups, input_zero_point, counted,
     )  # fmt: skip
     if statistics is not None:
-        statistics[:] = layer.statistics.ravel()
+        statistics[:] = counted.ravel()
     return output
 
 
