@@ -14,28 +14,53 @@ from fxpgrad.cli.terminal import (
     print_rich,
     profile_option,
     require_writable,
+    warn_of_doubts,
 )
 from fxpgrad.errors import InputError
-from fxpgrad.importers.model_file import load_program
+from fxpgrad.importers.model_file import load_program, quantize_model
 from fxpgrad.program.store import save
+from fxpgrad.tasks.npz_data import load_array, load_arrays
 
 
 @click.command("convert")
 @click.argument("model", type=FILE_NAME)
 @click.option("-o", "--output", "output_path", type=FILE_NAME, required=True, help=".fxp file to write.")
+@click.option(
+    "--calibrate",
+    "calibration_path",
+    type=FILE_NAME,
+    help="For a float .onnx file: .npy file of real inputs, batch first, or .npz file by input name.",
+)
+@click.option(
+    "--weight-bits", type=click.Choice(["8", "16"]), default="16", show_default=True, help="With --calibrate."
+)
 @profile_option
 @json_option
-def convert_command(model: str, output_path: str, profile: str | None, as_json: bool) -> None:
-    """Convert a quantized .tflite or .onnx file to an .fxp file.
+def convert_command(
+    model: str,
+    output_path: str,
+    calibration_path: str | None,
+    weight_bits: str,
+    profile: str | None,
+    as_json: bool,
+) -> None:
+    """Convert a .tflite or .onnx file to an .fxp file.
 
-    The .fxp file holds integers only, under one rounding profile.
+    The .fxp file holds integers only, under one rounding profile. A float .onnx file is quantized first:
+    int8 activations, with ranges seen on the data of --calibrate.
     """
     target = require_writable(output_path)
     if target.suffix != ".fxp":
         raise InputError(f"--output must name an .fxp file; got {output_path}")
     if target == Path(model).resolve():
         raise InputError("--output must not be the model itself")
-    program = load_program(model, profile)
+    if calibration_path is None:
+        program = load_program(model, profile)
+    else:
+        archive = Path(calibration_path).suffix == ".npz"
+        data = load_arrays(calibration_path) if archive else load_array(calibration_path)
+        program = quantize_model(model, data, int(weight_bits), profile)
+    warn_of_doubts(program)
     save(program, output_path)
     size = Path(output_path).stat().st_size
     payload = {

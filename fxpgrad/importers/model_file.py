@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError, ModelFileError, StoreError
 from fxpgrad.program.lower import lower
@@ -45,6 +50,65 @@ def read_model(path: str | Path) -> bytes:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
 
 
+def quantize_model(
+    path: str | Path, data: Mapping[str, NDArray[Any]] | NDArray[Any], weight_bits: int, profile: str | None
+) -> Program:
+    """Quantize a float .onnx file and lower it: int8 activations, weights of 8 or 16 bits.
+
+    Parameters
+    ----------
+    path : path
+        A float .onnx file.
+    data : array or mapping of arrays by input name
+        Calibration inputs as the file has them, real numbers, batch first. The float network is run on
+        them by onnxruntime if that is installed, else by onnx.reference.
+    weight_bits : int
+        8 or 16.
+    profile : str, optional
+        By default tflite_double: the result is no longer tied to ONNX's runtime.
+
+    Raises
+    ------
+    ModelFileError, StoreError, InputError, LoweringError
+        As `load_program`; also for a file that is quantized already, and for data that does not fit.
+    """
+    from fxpgrad.importers.onnx_float import quantize_onnx  # noqa: PLC0415
+    from fxpgrad.importers.onnx_graph import import_onnx  # noqa: PLC0415
+    from fxpgrad.importers.onnx_layout import in_file_layout  # noqa: PLC0415
+
+    content = read_model(path)
+    if file_kind(content, path) != "onnx":
+        raise ModelFileError(f"{path} is no float .onnx file: only those are quantized here")
+    imported = import_onnx(content, Path(path).stem or "model", folder=Path(path).parent)
+    if imported.graph.is_quantized:
+        raise ModelFileError(f"{path} is quantized already; convert it without calibration data")
+    feed = dict(data) if isinstance(data, Mapping) else _only_feed(imported.inputs, data)
+    checked = {name: _real(name, x) for name, x in feed.items()}
+    imported.arrange(checked)  # names and axes
+    graph = quantize_onnx(imported, content, checked, weight_bits)
+    return lower(in_file_layout(imported, graph), profile or "tflite_double")
+
+
+def _only_feed(inputs: tuple[str, ...], x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    if len(inputs) != 1:
+        raise InputError(
+            f"the model has the inputs {', '.join(inputs)}; give an .npz file with one array each"
+        )
+    return {inputs[0]: x}
+
+
+def _real(name: str, x: NDArray[Any]) -> NDArray[np.float32]:
+    if x.dtype.kind not in "buif" or x.size == 0:
+        raise InputError(
+            f"calibration data for {name} must be real numbers, at least one row; got {x.dtype} {x.shape}"
+        )
+    with np.errstate(over="ignore"):
+        real = x.astype(np.float32)
+    if not np.isfinite(real).all():
+        raise InputError(f"calibration data for {name} hold NaN or infinity; clean the data first")
+    return real
+
+
 def load_program(path: str | Path, profile: str | None = None) -> Program:
     """Load a Program from a model file of any kind.
 
@@ -82,6 +146,13 @@ def load_program(path: str | Path, profile: str | None = None) -> Program:
         graph = import_tflite(content, name).graph
     else:
         from fxpgrad.importers.onnx_graph import import_onnx  # noqa: PLC0415
+        from fxpgrad.importers.onnx_layout import in_file_layout  # noqa: PLC0415
 
-        graph = import_onnx(content, name, folder=Path(path).parent).graph
+        imported = import_onnx(content, name, folder=Path(path).parent)
+        if not imported.graph.is_quantized:
+            raise ModelFileError(
+                f"{path} is a float network; quantize it with calibration data: "
+                f"fxpgrad convert {path} --calibrate x.npy -o {name}.fxp"
+            )
+        graph = in_file_layout(imported)
     return lower(graph, profile or DEFAULT_PROFILES[kind])

@@ -36,6 +36,11 @@ def weights_of(translation: Translation, node: OnnxNode, position: int) -> Weigh
     if not isinstance(value, ConstantValue) or value.quantization is None:
         raise node.refuse("its weights are float32 in a quantized model; quantize them")
     own = value.quantization
+    if value.array.dtype.name == "int16":
+        translation.note(
+            f"{node.label}: ONNX Runtime computes 16-bit weights in float32; results may differ by one where "
+            "the exact value is near a tie"
+        )
     array = symmetric(node, value.array, own.zero_point, own.axis)
     return Weights(array, own.scale.astype(np.float64), own.axis)
 

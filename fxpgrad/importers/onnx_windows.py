@@ -239,6 +239,11 @@ def _conv_transpose(translation: Translation, node: OnnxNode) -> None:
     chosen = {"stride": geometry.stride, "padding": geometry.padding}
     whole = (*shape[:-3], *declared, outputs)
     target = translation.target(node, fuses=True)
+    if translation.quantized:
+        translation.note(
+            f"{node.label}: ONNX Runtime computes a quantized ConvTranspose in float32; results may differ "
+            "by one where the exact value is near a tie"
+        )
     translation.emit(node, "transpose_conv2d", (tensor,), target, order, chosen, constants, whole)
 
 

@@ -231,7 +231,8 @@ class _Reader(CheckedTables):
             raise ModelFileError(
                 f"tensor {index} ({name}) has a custom quantization; only scale and zero point are supported"
             )
-        scales = self.vector(parameters, "Scale", 4).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN; refused where the scale is used
+            scales = self.vector(parameters, "Scale", 4).astype(np.float64)
         zero_points = self.vector(parameters, "ZeroPoint", 8).astype(np.int64)
         if zero_points.size == 0:
             zero_points = np.zeros(scales.size, np.int64)

@@ -10,6 +10,15 @@ shapes. CONV2D, DEPTHWISE_CONV2D, MATMUL and MUL return int32 in TOSA; the convo
 RESCALE behind them, in both roundings. ADD has no int8 form: a graph of RESCALE, shift and ADD stands for it.
 FULLY_CONNECTED is gone from TOSA 1.0: it is CONV2D with a kernel of one pixel. Meaning of the arrays:
 README.md beside this file.
+
+The conformance suite itself (366 tests that read int8) is too large to store; it is made and kept outside::
+
+    PATH=tosa/bin:$PATH tosa_verif_conformance_generator --profile tosa-pro-int \\
+        --extension tosa-ext-doubleround --test-type positive --output-type both \\
+        --build-directory build --output-directory suite \\
+        --operators rescale conv2d depthwise_conv2d matmul avg_pool2d max_pool2d mul
+    tosa/bin/python tests/golden/make_tosa_conformance.py suite suite.npz
+    python examples/check_tosa_suite.py suite.npz
 """
 
 from __future__ import annotations
@@ -177,20 +186,37 @@ def elementwise(store: Store, operator: str, case: int, rng: np.random.Generator
     store.add(f"{operator}_INT8", f"{operator.lower()}_int8_{case}", fields, **arrays)
 
 
+def add_test(store: Store, test: UnitTest, rng: np.random.Generator) -> None:
+    """Store a generated test."""
+    if test.operator in ("CONV2D", "DEPTHWISE_CONV2D"):
+        fields = {key: test.attributes[key] for key in ("pad", "stride", "dilation")}
+        requantized(store, test, {**fields, "local_bound": False, "acc_type": 5}, rng)
+        return
+    inputs = {f"input{i}": array for i, array in enumerate(test.inputs)}
+    store.add(test.operator, test.name, test.attributes, **inputs, output=test.output)
+
+
+def suite(folder: Path, target: Path) -> None:
+    """Write the tests that read int8 of a generated conformance suite."""
+    rng, store = np.random.default_rng(SEED), Store()
+    for path in sorted(folder.glob("operators/*/*/*_i8*")):
+        if path.parent.name != "rescale" or wanted_rescale(path.name):
+            add_test(store, read_unit_test(path), rng)
+    store.write(target)
+
+
 def main() -> None:
-    """Write the file beside this one."""
+    """Write the file beside this one, or a suite."""
+    if len(sys.argv) > 1:
+        suite(Path(sys.argv[1]), Path(sys.argv[2]))
+        return
     rng = np.random.default_rng(SEED)
     store = Store()
     for operator, arguments, keep in PLANS:
         tests = generated(operator, arguments, keep)
         print(operator, len(tests), flush=True)
         for test in tests:
-            if operator in ("conv2d", "depthwise_conv2d"):
-                fields = {key: test.attributes[key] for key in ("pad", "stride", "dilation")}
-                requantized(store, test, {**fields, "local_bound": False, "acc_type": 5}, rng)
-            else:
-                inputs = {f"input{i}": array for i, array in enumerate(test.inputs)}
-                store.add(test.operator, test.name, test.attributes, **inputs, output=test.output)
+            add_test(store, test, rng)
     for operator in ("ADD", "MUL"):
         for case in range(10):
             elementwise(store, operator, case, rng)

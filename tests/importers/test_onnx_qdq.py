@@ -108,3 +108,61 @@ def test_the_rest_behind_named_outputs_is_dropped() -> None:
     imported = import_onnx(content, outputs=["a1_q"])
     assert imported.outputs == ("a1_q",)
     assert [entry.op for entry in imported.graph.nodes] == ["conv2d", "depthwise_conv2d", "add"]
+
+
+def dense(weights: str, after: str | None = None, output_zero: int = -2) -> bytes:
+    """Return Q -> DQ -> MatMul -> Add of a float bias -> (after) -> Q -> DQ."""
+    rng = np.random.default_rng(0)
+    constants = {
+        "s": np.float32(0.25),
+        "z": np.int8(3),
+        "w": rng.integers(-100, 100, (6, 4)).astype(weights),
+        "sw": np.float32(0.01),
+        "zw": np.zeros((), weights),
+        "bias": rng.normal(size=4).astype(np.float32),
+        "t": np.float32(0.1),
+        "u": np.int8(output_zero),
+    }
+    last = "g" if after is None else "h"
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        node("DequantizeLinear", ["w", "sw", "zw"], ["wd"]),
+        node("MatMul", ["d", "wd"], ["f"]),
+        node("Add", ["f", "bias"], ["g"]),
+        *([node(after, ["g"], ["h"])] if after else []),
+        node("QuantizeLinear", [last, "t", "u"], ["r"]),
+        node("DequantizeLinear", ["r", "t", "u"], ["y"]),
+    ]
+    inputs, outputs = [value("x", "float32", [None, 6])], [value("y", "float32", [None, 4])]
+    return model(nodes, inputs, outputs, constants, 21).SerializeToString()
+
+
+def test_a_product_and_its_bias_are_one_layer() -> None:
+    imported = import_onnx(dense("int8", "Relu"))
+    (layer,) = imported.graph.nodes
+    assert (layer.op, layer.attributes["activation"]) == ("fully_connected", "relu")
+    bias = imported.graph.constants_of(layer)["bias"].data
+    assert bias is not None
+    real = np.random.default_rng(0)
+    real.integers(-100, 100, (6, 4))
+    np.testing.assert_array_equal(bias, np.rint(real.normal(size=4).astype(np.float32) / (0.25 * 0.01)))
+
+
+def test_what_the_runtime_computes_in_float_is_noted() -> None:
+    (note,) = import_onnx(dense("int8")).notes
+    assert "the bias is no int32 tensor" in note
+    notes = " ".join(import_onnx(dense("int16")).notes)
+    assert "16-bit weights" in notes
+
+
+def test_weights_with_a_zero_point_keep_8_bits_where_they_fit() -> None:
+    from fxpgrad.importers.onnx_model import OnnxNode
+    from fxpgrad.importers.onnx_qdq import symmetric
+
+    entry = OnnxNode(0, "n", "Conv", (), (), {})
+    every = np.arange(256).astype(np.uint8)
+    assert symmetric(entry, every, np.array(128, np.uint8), None).dtype == np.int8
+    wide = symmetric(entry, every, np.array(100, np.uint8), None)
+    assert wide.dtype == np.int16
+    np.testing.assert_array_equal(wide, np.arange(256) - 100)

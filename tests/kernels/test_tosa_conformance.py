@@ -74,7 +74,7 @@ def rescale(case: Case, mode: str) -> Array:
     centred = reinterpreted(x, case["inputunsigned"]) - scalar(reinterpreted(zero_in, case["inputunsigned"]))
     wide = multiplier.astype(np.int64) << (0 if case["scale32"] else 16)
     left = 31 - shift.astype(np.int64) - (0 if case["scale32"] else 16)
-    m, s = (np.broadcast_to(array, x.shape).reshape(-1) for array in (wide, left))
+    m, s = (np.broadcast_to(array, x.shape or (1,)).reshape(-1) for array in (wide, left))
     y = kernel_implementation(centred.reshape(-1), m, s, ROUNDINGS[mode]).reshape(x.shape)
     y = y + scalar(reinterpreted(zero_out, case["outputunsigned"]))
     kind = f"u{zero_out.dtype}" if case["outputunsigned"] else zero_out.dtype
@@ -271,19 +271,24 @@ def test_int8_add_and_mul_equal_the_reference_model(operator: str, mode: str) ->
         np.testing.assert_array_equal(y, case[mode].reshape(-1), case["name"])
 
 
+def product_arguments(a: Array, b: Array, right: int) -> Case:
+    """Return the arguments of a product divided by 2^right."""
+    return {
+        "input_a": a.reshape(-1).copy(),
+        "input_b": b.reshape(-1).copy(),
+        **pairs({"multiplier": np.array([2**30]), "shift": np.array([30 + right])}),
+        **WHOLE_RANGE,
+        **dict.fromkeys(("input_a_zero_point", "input_b_zero_point", "output_zero_point"), 0),
+        "rounding": ROUNDINGS["single"],
+    }
+
+
 def test_products_equal_the_reference_model() -> None:
     """TOSA's int8 MUL is the int32 product: our product at several scales shows all of its bits."""
     for case in tosa_cases("MUL"):
         a, b = np.broadcast_arrays(case["input0"], case["input1"])
         for right in range(8):
-            given = {
-                "input_a": a.reshape(-1).copy(),
-                "input_b": b.reshape(-1).copy(),
-                **pairs({"multiplier": np.array([2**30]), "shift": np.array([30 + right])}),
-                **WHOLE_RANGE,
-                **dict.fromkeys(("input_a_zero_point", "input_b_zero_point", "output_zero_point"), 0),
-                "rounding": ROUNDINGS["single"],
-            }
+            given = product_arguments(a, b, right)
             half = (1 << right) >> 1
             expected = np.clip((case["output"].astype(np.int64) + half) >> right, -128, 127)
             np.testing.assert_array_equal(run("mul_a8", given, (a.size,)), expected.reshape(-1))

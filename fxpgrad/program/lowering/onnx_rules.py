@@ -22,15 +22,19 @@ from fxpgrad.program.lowering.onnx_tables import (
     unary_table,
 )
 
-# Operators whose float32 arithmetic in the runtime depends on the order of a sum.
+# Operators that the runtime computes in float32 with roundings that are not pinned here: most of them sum.
 REFUSED: tuple[str, ...] = (
     "average_pool2d",
     "l2_normalization",
     "log_softmax",
     "mean",
+    "prelu",
     "resize_bilinear",
+    "rsqrt",
     "softmax",
+    "squared_difference",
     "sum",
+    "svdf",
 )
 _UNARY = ("abs", "elu", "exp", "gelu", "hard_swish", "leaky_relu", "logistic", "neg", "tanh")
 
@@ -146,9 +150,8 @@ def _fully_connected(state: Lowering, node: Node) -> None:
 
 def _refused(state: Lowering, node: Node) -> None:
     raise LoweringError(
-        f"node {node.name} ({node.op}): ONNX Runtime sums float32 values here in an order of its own; "
-        f"no exact integers exist under {state.profile.name}. Choose another profile, or end the model "
-        "before this node"
+        f"node {node.name} ({node.op}): ONNX Runtime computes this in float32, with roundings that have no "
+        f"exact integers under {state.profile.name}. Choose another profile, or end the model earlier"
     )
 
 

@@ -15,7 +15,7 @@ def _reduction(view: CallView) -> None:
     if "table" in view.constants:
         view.require(
             sizes["T"] == 255 * reduced + 1,
-            f"a table for sums of {reduced} values has {255 * reduced + 1} entries; this one has {sizes['T']}",
+            f"a table for sums of {reduced} values has {255 * reduced + 1} entries; got {sizes['T']}",
         )
 
 
