@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError, ModelFileError, StoreError
+from fxpgrad.graph.graph import Graph
 from fxpgrad.program.lower import lower
 from fxpgrad.program.program import Program
 from fxpgrad.program.store import MAGIC, from_bytes
@@ -139,20 +140,26 @@ def load_program(path: str | Path, profile: str | None = None) -> Program:
                 "convert the original model with that profile"
             )
         return program
-    name = Path(path).stem or "model"
+    try:
+        graph = _imported_graph(content, kind, Path(path))
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    return lower(graph, profile or DEFAULT_PROFILES[kind])
+
+
+def _imported_graph(content: bytes, kind: str, path: Path) -> Graph:
+    name = path.stem or "model"
     if kind == "tflite":
         from fxpgrad.importers.tflite_graph import import_tflite  # noqa: PLC0415
 
-        graph = import_tflite(content, name).graph
-    else:
-        from fxpgrad.importers.onnx_graph import import_onnx  # noqa: PLC0415
-        from fxpgrad.importers.onnx_layout import in_file_layout  # noqa: PLC0415
+        return import_tflite(content, name).graph
+    from fxpgrad.importers.onnx_graph import import_onnx  # noqa: PLC0415
+    from fxpgrad.importers.onnx_layout import in_file_layout  # noqa: PLC0415
 
-        imported = import_onnx(content, name, folder=Path(path).parent)
-        if not imported.graph.is_quantized:
-            raise ModelFileError(
-                f"{path} is a float network; quantize it with calibration data: "
-                f"fxpgrad convert {path} --calibrate x.npy -o {name}.fxp"
-            )
-        graph = in_file_layout(imported)
-    return lower(graph, profile or DEFAULT_PROFILES[kind])
+    imported = import_onnx(content, name, folder=path.parent)
+    if not imported.graph.is_quantized:
+        raise ModelFileError(
+            "this is a float network; quantize it with calibration data: "
+            f"fxpgrad convert {path} --calibrate x.npy -o {name}.fxp"
+        )
+    return in_file_layout(imported)
