@@ -33,7 +33,8 @@ def float_lines(ir: str) -> list[str]:
     return [
         line
         for line in ir.splitlines()
-        if _FLOAT_TOKEN.search(_NAME.sub("_", _QUOTED.sub("", line.split(";")[0])))
+        if _FLOAT_TOKEN.search(line)  # most lines end here
+        and _FLOAT_TOKEN.search(_NAME.sub("_", _QUOTED.sub("", line.split(";")[0])))
     ]
 
 
