@@ -12,7 +12,13 @@ class InputError(FxpgradError, ValueError):
 
 
 class ModelFileError(FxpgradError, ValueError):
-    """A model file that cannot be imported: corrupt, or with something that is not supported."""
+    """A model file that cannot be imported: corrupt, or with something that is not supported.
+
+    Names from a damaged file may hold anything: what is not printable is shown as "?".
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(letter if letter.isprintable() else "?" for letter in message))
 
 
 class GraphError(FxpgradError, ValueError):

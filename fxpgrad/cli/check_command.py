@@ -18,12 +18,14 @@ from fxpgrad.cli.terminal import (
     profile_option,
     progress_bar,
     short_name,
+    warn,
 )
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.accumulators import (
     ACCUMULATOR_BITS,
     AccumulatorCheck,
     check_accumulators,
+    uncovered,
 )
 from fxpgrad.experiments.evaluate import class_count
 from fxpgrad.tasks.npz_data import LabelledData, load_labelled
@@ -80,6 +82,8 @@ def check_command(
             on_overflow,
             progress=lambda count: bar.advance(task, count),
         )
+    if uncovered(program):
+        warn(f"not checked, for want of a narrow form: {', '.join(uncovered(program))}")
     correct = None if labelled is None else result.correct(labelled.y)
     if as_json:
         print_json(_payload(result, correct))

@@ -130,9 +130,11 @@ class Executor:
         self.load_all(feed)
         for name in self.program.inputs:
             yield name, self.value(name)
-        for call in self.calls:
-            call.run()
-            yield call.call.output, self.value(call.call.output)
+        for bound in self.calls:
+            bound.run()
+            call = bound.call
+            for name in (call.output, *call.inputs[len(call.spec.of_role("input")) :]):  # and its state
+                yield name, self.value(name)
 
 
 def to_inner(info: TensorInfo, x: NDArray[Any]) -> NDArray[Any]:

@@ -22,6 +22,7 @@ from fxpgrad.program.lowering import (
     unary,
     weighted,
 )
+from fxpgrad.program.lowering.known import require_known
 from fxpgrad.program.lowering.lowering import Lowering, Rule, quantization_of
 from fxpgrad.program.program import Program, TensorInfo
 from fxpgrad.program.prove import with_proved_accumulators
@@ -87,6 +88,7 @@ def lower(graph: Graph, profile: str = "tflite_double", *, split: bool = False) 
             raise LoweringError(
                 f"node {node.name}: {node.op} cannot be lowered; supported: {', '.join(sorted(rules))}"
             )
+        require_known(state, node)
         rules[node.op](state, node)
     program = with_proved_accumulators(
         Program(

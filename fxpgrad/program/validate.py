@@ -116,9 +116,9 @@ def _check_call(program: Program, profile: Profile, call: Call, made: set[str]) 
             raise LoweringError(f"{where} needs exactly the {role}s {sorted(wanted)}, has {sorted(given)}")
     for argument in spec.of_role("parameter"):
         value = call.parameters[argument.name]
-        if not argument.low <= value <= argument.high:
+        if type(value) is not int or not argument.low <= value <= argument.high:
             raise LoweringError(
-                f"{where}: {argument.name} must be in [{argument.low}, {argument.high}]; got {value}"
+                f"{where}: {argument.name} must be an int in [{argument.low}, {argument.high}]; got {value}"
             )
     for argument in spec.of_role("constant"):
         _check_constant(program, call, argument, where)
@@ -176,6 +176,9 @@ def _check_types(program: Program, call: Call, where: str) -> None:
 def _check_arithmetic(program: Program, profile: Profile, call: Call, where: str) -> None:
     """Check what one parameter alone does not tell: profile, shifts, clamps, accumulators."""
     parameters = call.parameters
+    operand = parameters.get("operand_rounding", int(Rounding.SINGLE))
+    if operand != Rounding.SINGLE or ("operand_rounding" in parameters and not profile.exceptions):
+        raise LoweringError(f"{where}: its operand_rounding {operand} is not that of {program.profile}")
     rounding = parameters.get("rounding", int(profile.rounding))
     if rounding not in profile.roundings():
         raise LoweringError(f"{where}: its rounding {rounding} is not one of {program.profile}")

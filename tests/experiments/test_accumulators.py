@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.accumulators import check_accumulators, prove_layers
+from fxpgrad.graph.graph import Graph, Node, Quantization, Tensor
 from fxpgrad.program.execute import run_program, run_reference
 from fxpgrad.program.lower import lower
 from fxpgrad.program.program import Program
@@ -70,6 +71,33 @@ def test_a_narrow_run_is_the_reference_of_every_layer_in_turn(on_overflow: str) 
     twin = dataclasses.replace(model, calls=tuple(calls))
     assert all(kernel_named(call.kernel) for call in calls)
     np.testing.assert_array_equal(result.outputs, run_reference(twin, x)[model.outputs[0]])
+
+
+def stateful() -> Program:
+    """Return y = dense(v + x), with v = v + x kept from row to row."""
+    eighth = Quantization(np.array([0.125]), np.array([3], np.int64))
+    plain = Quantization(np.array([0.125]), np.zeros(1, np.int64))
+    weights = np.random.default_rng(0).integers(-99, 99, (2, 4)).astype(np.int8)
+    tensors = {name: Tensor(name, (4,), "int8", eighth) for name in ("x", "v", "sum")}
+    tensors |= {"y": Tensor("y", (2,), "int8", Quantization(np.array([2.0]), np.array([0], np.int64)))}
+    tensors |= {"w": Tensor("w", (2, 4), "int8", plain, weights)}
+    bias = Quantization(np.full(1, 0.125**2), np.zeros(1, np.int64))
+    tensors |= {"b": Tensor("b", (2,), "int32", bias, np.array([5, -7], np.int32))}
+    none = {"activation": "none"}
+    nodes = (
+        Node("sum", "add", ("x", "v"), "sum", none),
+        Node("y", "fully_connected", ("sum", "w", "b"), "y", none),
+        Node("keep", "assign", ("sum",), "v"),
+    )
+    return lower(Graph("stateful", tensors, nodes, ("x",), ("y",), ("v",)))
+
+
+def test_a_stateful_model_is_stepped_once_for_each_row() -> None:
+    model = stateful()
+    x = np.random.default_rng(1).integers(-9, 9, (20, 4)).astype(np.int8)
+    result = check_accumulators(model, x, 32)
+    np.testing.assert_array_equal(result.exact, run_program(model, x))
+    assert result.differing_rows == 0
 
 
 def test_counts_do_not_depend_on_the_batch() -> None:

@@ -10,12 +10,13 @@ import pytest
 from fxpgrad.errors import InputError, LoweringError
 from fxpgrad.graph.builder import GraphBuilder
 from fxpgrad.graph.float_execution import run_float
-from fxpgrad.program.execute import Executor, run_program, run_reference
+from fxpgrad.program.execute import Executor, run_layers, run_program, run_reference
 from fxpgrad.program.lower import lower
 from fxpgrad.program.real_values import dequantize_output, quantize_input
 from fxpgrad.quantize import quantize
 from fxpgrad.quantize.quantize_graph import dequantized_float_graph
 from fxpgrad_kernels.arithmetic.profiles import PROFILES
+from tests.kernels.tflm_weighted import weighted_cases
 from tests.program.random_programs import (
     averages,
     quantized_graph,
@@ -23,6 +24,7 @@ from tests.program.random_programs import (
     random_samples,
     small_network,
 )
+from tests.program.weighted_graphs import svdf_graph
 
 SEEDS = (*range(8), *range(9, 13))  # 8: see test_a_scale_that_a_profile_cannot_express_is_refused
 every_profile = pytest.mark.parametrize("profile", PROFILES)
@@ -205,3 +207,13 @@ def test_another_bias_is_noticed() -> None:
     off = program.with_constants({name: program.constants[name].data + np.int32(2**20)})
     actual = dict(Executor(program, len(x)).layers(x))
     assert any((actual[name] != value).any() for name, value in run_reference(off, x).items())
+
+
+def test_a_state_that_a_kernel_rewrites_is_among_the_layers() -> None:
+    case = weighted_cases("svdf_a8")[0]
+    program = lower(svdf_graph(case))
+    x = random_samples(program, 0, batch=3)
+    layers = run_layers(program, x)
+    (state,) = program.variables
+    assert layers[state].shape[0] == 3
+    assert (layers[state][0] != layers[state][2]).any()

@@ -55,7 +55,7 @@ def with_call(program: Program, which: str, /, **changes: Any) -> Program:
     return dataclasses.replace(program, calls=calls)
 
 
-def parameters(name: str, **changes: int) -> Change:
+def parameters(name: str, **changes: float) -> Change:
     call = next(call for call in NETWORK.calls if call.name == name)
     return lambda program: with_call(program, name, parameters={**call.parameters, **changes})
 
@@ -110,6 +110,7 @@ WRONG_SHAPES: dict[str, tuple[Change, str]] = {
     "input larger elsewhere": (shape("image", 8, 6, 4), "axis N of output must be 192"),
     "input without channels": (shape("image", 7, 6), "must have the axes"),
     "output with other filters": (shape("conv", 7, 6, 7), "axis O"),
+    "a parameter that is no int": (parameters("conv", stride_h=1.5), "stride_h must be an int"),
     "more groups": (parameters("conv", groups=3), "3 groups of 2 channels"),
     "groups that do not divide the filters": (
         lambda p: data("conv/weights", lambda w: w.repeat(7, 0)[:7])(
@@ -152,7 +153,7 @@ WRONG_VALUES: dict[str, tuple[Change, str]] = {
     "bits between 32 and 64": (parameters("conv", accumulator_bits=48), "must be 32 or 64; got 48"),
     "rounding of another profile": (parameters("conv", rounding=2), "is not one of tflite_double"),
     "clamps crossed": (parameters("conv", clamp_low=5, clamp_high=4), "clamp_low must not exceed"),
-    "parameter out of range": (parameters("conv", stride_h=0), r"stride_h must be in \[1, "),
+    "parameter out of range": (parameters("conv", stride_h=0), r"stride_h must be an int in \[1, "),
     "parameter missing": (lambda p: with_call(p, "clamp", parameters={}), "needs exactly the parameters"),
     "parameter too many": (parameters("clamp", shift=1), "needs exactly the parameters"),
     "constant missing": (lambda p: with_call(p, "conv", constants={}), "needs exactly the constants"),

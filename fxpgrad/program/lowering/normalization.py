@@ -108,7 +108,7 @@ def _log_softmax(state: Lowering, node: Node) -> None:
         **pair.parameters(),
         "reverse_multiplier": reverse_multiplier,
         "reverse_shift": reverse_shift,
-        "rounding": _plain_rounding(state),
+        "rounding": _plain_rounding(state, node),
     }
     state.call(node, "log_softmax_a8", parameters)
 
@@ -120,15 +120,20 @@ def _l2_normalization(state: Lowering, node: Node) -> None:
     parameters = {
         "depth": _depth(state, node, "l2_normalization_a8"),
         "input_zero_point": state.zero_point(state.sources(node)[0]),
-        "rounding": _plain_rounding(state),
+        "rounding": _plain_rounding(state, node),
     }
     state.call(node, "l2_normalization_a8", parameters)
 
 
-def _plain_rounding(state: Lowering) -> int:
+def _plain_rounding(state: Lowering, node: Node) -> int:
     """Return the rounding of 32-bit products; these operators have no 16-bit multiplier anywhere."""
     rounding = state.element_rounding
-    return int(Rounding.DOUBLE_AWAY) if rounding == Rounding.WIDE_16 else rounding
+    if rounding == Rounding.WIDE_16:
+        raise LoweringError(
+            f"node {node.name} ({node.op}): it needs the rounding of 32-bit products that "
+            f"{state.profile.name} does not have; choose tflite_double"
+        )
+    return rounding
 
 
 RULES: dict[str, Rule] = {

@@ -8,6 +8,7 @@ import numpy as np
 
 from fxpgrad.errors import LoweringError
 from fxpgrad.graph.graph import Node
+from fxpgrad.program.lowering.elementwise import litert
 from fxpgrad.program.lowering.lowering import Lowering, Rule, quantization_of
 
 
@@ -29,7 +30,9 @@ def _batch_matmul(state: Lowering, node: Node) -> None:
         "output_zero_point": state.zero_point(node.output),
     }
     if width == 8:
-        parameters |= {**points, "rounding": int(state.profile.rounding)}
+        if state.zero_point(second):  # XNNPACK takes only right operands without a zero point
+            state = litert(state)
+        parameters |= {**points, "rounding": int(state.profile.rounding_of(node.op))}
     elif any(points.values()):
         raise LoweringError(
             f"node {node.name} ({node.op}): int16 activations must have zero point 0, as runtimes demand; "
@@ -43,6 +46,7 @@ def _batch_matmul(state: Lowering, node: Node) -> None:
 
 def _svdf(state: Lowering, node: Node) -> None:
     """Lower SVDF as TFLite-Micro runs it: the fused activation of its integer form is not applied."""
+    state = litert(state)
     source, memory = state.sources(node)
     roles = state.graph.constants_of(node)
     feature, time, bias = (roles[role] for role in ("feature_weights", "time_weights", "bias"))
@@ -72,7 +76,7 @@ def _svdf(state: Lowering, node: Node) -> None:
         "output_zero_point": state.zero_point(node.output),
         "clamp_low": -128,
         "clamp_high": 127,
-        "rounding": int(state.profile.rounding),
+        "rounding": int(state.profile.rounding_of(node.op)),
     }
     state.call(node, kernel, parameters, {**constants, **state.scales(node, np.array(real))})
 

@@ -10,6 +10,7 @@ from fxpgrad.errors import LoweringError
 from fxpgrad.graph.graph import Node
 from fxpgrad.program.lowering import movement_plans as plans
 from fxpgrad.program.lowering import sum_tables
+from fxpgrad.program.lowering.elementwise import litert
 from fxpgrad.program.lowering.lowering import Lowering, Rule
 from fxpgrad_kernels.reduction.sum_table import GREATEST_TABULATED
 from fxpgrad_kernels.reduction.sums import GREATEST_REDUCED
@@ -71,6 +72,7 @@ def _sum_or_mean(state: Lowering, node: Node) -> None:
     name, view = _as_middle_axis(state, node, _axes(node))
     if _by_table(state, node, name, view):
         return
+    state = litert(state)
     greatest = GREATEST_REDUCED[f"int{width}"]
     if view["reduced"] > greatest:
         raise LoweringError(
@@ -92,6 +94,7 @@ def _global_average_pool2d(state: Lowering, node: Node) -> None:
     height, width, channels = state.shape(source)[-3:]
     if _by_table(state, node, source, {"reduced": height * width, "inner": channels}):
         return
+    state = litert(state)
     parameters = {
         "reduced": height * width,
         "inner": channels,

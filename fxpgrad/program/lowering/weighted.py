@@ -78,6 +78,11 @@ def _parameters_16(state: Lowering, node: Node, weights: Tensor, bias: Tensor) -
         raise LoweringError(
             f"node {node.name} ({node.op}): int16 activations need an int64 bias here; runtimes misread int32"
         )
+    if bias.dtype == "int32" and state.profile.name == "tflite_x86_optimized":
+        raise LoweringError(
+            f"node {node.name} ({node.op}): how {state.profile.name} reads an int32 bias beside int16 "
+            "activations depends on a flag of the model file; choose tflite_double"
+        )
     rounding = int(state.profile.rounding) if bias.dtype == "int32" else state.wide_rounding(node)
     zero_points = {
         "input_zero_point": state.zero_point(state.sources(node)[0]),

@@ -148,11 +148,20 @@ _AWAY, _UP, _ONCE = Rounding.DOUBLE_AWAY, Rounding.DOUBLE_UP, Rounding.SINGLE
 _TOSA, _WIDE, _EVEN = Rounding.TOSA_DOUBLE, Rounding.WIDE_16, Rounding.FLOAT32_EVEN
 _XNNPACK_OWN = {"mul": _EVEN, **dict.fromkeys(("add", "sub", "quantize", "leaky_relu"), _ONCE)}
 _DECOMPOSED = dict.fromkeys(
-    ("softmax", "log_softmax", "l2_normalization", "resize_bilinear", "mean", "sum", "global_average_pool2d"),
+    (
+        *("softmax", "log_softmax", "l2_normalization", "resize_bilinear", "mean", "sum"),
+        *("global_average_pool2d", "leaky_relu", "prelu", "abs", "squared_difference", "svdf"),
+    ),
     "TOSA has no such operator: this is TFLite's arithmetic with TOSA's rounding",
 )
 _ALL = (
-    _profile("tflite_double", _AWAY, _AWAY, _WIDE, "TFLite reference and TFLite-Micro"),
+    _profile(
+        "tflite_double",
+        _AWAY,
+        _AWAY,
+        _WIDE,
+        "TFLite-Micro, and LiteRT's reference kernels but for dense layers",
+    ),
     _profile(
         "tflite_x86_optimized",
         _UP,
@@ -175,7 +184,17 @@ _ALL = (
         "tosa_double", _TOSA, _TOSA, None, "TOSA RESCALE, DOUBLE_ROUND, scale32", unreproduced=_DECOMPOSED
     ),
     _profile("cmsis_default", _AWAY, _AWAY, _WIDE, "CMSIS-NN as built by default"),
-    _profile("cmsis_single", _ONCE, _ONCE, _WIDE, "CMSIS-NN with single rounding"),
+    _profile(
+        "cmsis_single",
+        _ONCE,
+        _ONCE,
+        _WIDE,
+        "CMSIS-NN with single rounding",
+        unreproduced=dict.fromkeys(
+            ("mean", "sum", "quantize", "leaky_relu", "prelu", "l2_normalization", "rsqrt", "abs"),
+            "CMSIS-NN has no such kernel: this is TFLite-Micro's arithmetic with single rounding",
+        ),
+    ),
     _profile(
         "tflite_16x8", _WIDE, _WIDE, _WIDE, "64-bit accumulator and 16-bit multiplier in every operator"
     ),
