@@ -31,23 +31,21 @@ from fxpgrad.tasks.npz_data import load_array, load_arrays
     type=FILE_NAME,
     help="For a float .onnx file: .npy file of real inputs, batch first, or .npz file by input name.",
 )
-@click.option(
-    "--weight-bits", type=click.Choice(["8", "16"]), default="16", show_default=True, help="With --calibrate."
-)
+@click.option("--weight-bits", type=click.Choice(["8", "16"]), help="With --calibrate.  [default: 16]")
 @profile_option
 @json_option
 def convert_command(
     model: str,
     output_path: str,
     calibration_path: str | None,
-    weight_bits: str,
+    weight_bits: str | None,
     profile: str | None,
     as_json: bool,
 ) -> None:
     """Convert a .tflite or .onnx file to an .fxp file.
 
     The .fxp file holds integers only, under one rounding profile. A float .onnx file is quantized first:
-    int8 activations, with ranges seen on the data of --calibrate.
+    int8 activations, with ranges seen on the data of --calibrate, and under tflite_double unless told.
     """
     target = require_writable(output_path)
     if target.suffix != ".fxp":
@@ -55,11 +53,13 @@ def convert_command(
     if target == Path(model).resolve():
         raise InputError("--output must not be the model itself")
     if calibration_path is None:
+        if weight_bits is not None:
+            raise InputError("--weight-bits needs --calibrate: a quantized model keeps its own weights")
         program = load_program(model, profile)
     else:
         archive = Path(calibration_path).suffix == ".npz"
         data = load_arrays(calibration_path) if archive else load_array(calibration_path)
-        program = quantize_model(model, data, int(weight_bits), profile)
+        program = quantize_model(model, data, int(weight_bits or 16), profile)
     warn_of_doubts(program)
     save(program, output_path)
     size = Path(output_path).stat().st_size

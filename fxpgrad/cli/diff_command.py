@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from fxpgrad.cli.terminal import FILE_NAME, json_option, print_json, print_rich
+from fxpgrad.cli.terminal import FILE_NAME, json_option, print_json, print_rich, short_name
 from fxpgrad.program.difference import Place, TensorDifference, compare_dumps
 from fxpgrad.tasks.npz_data import load_arrays
 
@@ -76,7 +76,7 @@ def _table(a: str, b: str, rows: tuple[TensorDifference, ...]) -> Table:
     for row in rows:
         compared = row.status in {"equal", "different"}
         table.add_row(
-            row.name,
+            short_name(row.name),
             f"{row.values:,}" if compared else "",
             f"{row.differing:,}" if compared else "",
             ("not finite" if row.largest is None else f"{row.largest:,}") if compared else "",

@@ -17,6 +17,7 @@ from fxpgrad.cli.terminal import (
     print_rich,
     profile_option,
     short_name,
+    warn_of_doubts,
 )
 from fxpgrad.errors import InputError
 from fxpgrad.importers.model_file import load_program, read_model
@@ -76,6 +77,7 @@ def inspect_command(model: str, batch: int, profile: str | None, as_json: bool) 
     if batch > _LARGEST_BATCH:
         raise InputError(f"batch must be at most {_LARGEST_BATCH}; got {batch}")
     program = load_program(model, profile)
+    warn_of_doubts(program)
     rows = [call_row(program, call) for call in program.calls]
     memory = plan(program, batch)
     digests = {

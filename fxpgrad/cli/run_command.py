@@ -25,6 +25,7 @@ from fxpgrad.errors import InputError
 from fxpgrad.files import write_atomically
 from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.execute import check_feed, only_input, run_batches
+from fxpgrad.program.lower import UNREPRODUCED
 from fxpgrad.program.program import Program
 from fxpgrad.program.real_values import dequantize_output, quantize_input
 from fxpgrad.tasks.npz_data import load_array, load_arrays
@@ -80,6 +81,11 @@ def run_command(
     target = require_writable(output_path)
     if dump_path is not None and require_writable(dump_path) == target:
         raise InputError("--output and --dump must name two different files")
+    for path in (model, input_path):
+        if target == Path(path).resolve() or (
+            dump_path and Path(dump_path).resolve() == Path(path).resolve()
+        ):
+            raise InputError(f"{path} is read, and must not be written over; name another file")
     archive = Path(output_path).suffix == ".npz"
     if not archive and len(program.outputs) > 1:
         raise InputError(
@@ -105,6 +111,8 @@ def run_command(
         "samples": samples,
         "output": {"path": output_path, "dtype": first.dtype.name, "shape": list(first.shape)},
         "dump": None if dump_path is None else {"path": dump_path, "tensors": list(tensors)},
+        "outputs": {name: {"dtype": y.dtype.name, "shape": list(y.shape)} for name, y in results.items()},
+        "doubts": program.metadata.get(UNREPRODUCED),
         "seconds": seconds,
     }
     if as_json:

@@ -128,6 +128,7 @@ def load_model(path: str, profile: str | None = None) -> Program:
         raise InputError(
             f"{path} has {len(program.inputs)} inputs; this command feeds exactly one: use the library"
         )
+    warn_of_doubts(program)
     return program
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError, ModelFileError, StoreError
+from fxpgrad.graph.float_execution import feed_arrays
 from fxpgrad.graph.graph import Graph
 from fxpgrad.program.lower import lower
 from fxpgrad.program.program import Program
@@ -85,7 +86,8 @@ def quantize_model(
         raise ModelFileError(f"{path} is quantized already; convert it without calibration data")
     feed = dict(data) if isinstance(data, Mapping) else _only_feed(imported.inputs, data)
     checked = {name: _real(name, x) for name, x in feed.items()}
-    imported.arrange(checked)  # names and axes
+    arranged = imported.arrange(checked)  # names and axes; then shapes and rows
+    feed_arrays(imported.graph, arranged)
     graph = quantize_onnx(imported, content, checked, weight_bits)
     return lower(in_file_layout(imported, graph), profile or "tflite_double")
 

@@ -46,9 +46,30 @@ def run_onnx(source: Source, feed: Mapping[str, ArrayLike], values: Sequence[str
         reference: Any = importlib.import_module("onnx.reference").ReferenceEvaluator(model)
         found = reference.run(list(values), arrays)
     else:
-        session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        found = session.run(list(values), arrays)
+        options = runtime.SessionOptions()
+        options.log_severity_level = 4  # what fails is said below
+        try:
+            session = runtime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+            found = session.run(list(values), arrays)
+        except _runtime_errors() as error:
+            raise InputError(f"onnxruntime cannot run the network on these inputs: {error}") from error
     return {name: np.asarray(array) for name, array in zip(values, found, strict=True)}
+
+
+def _runtime_errors() -> tuple[type[BaseException], ...]:
+    """Return what onnxruntime raises; its exceptions have no base of their own."""
+    state: Any = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+    names = (
+        "Fail",
+        "InvalidArgument",
+        "InvalidGraph",
+        "InvalidProtobuf",
+        "NotImplemented",
+        "RuntimeException",
+    )
+    return (RuntimeError, ValueError, *(getattr(state, name) for name in names if hasattr(state, name)))
 
 
 def float_deviation(imported: ImportedOnnx, source: Source, data: Mapping[str, ArrayLike]) -> float:
@@ -77,6 +98,26 @@ def onnx_ranges(
     `graph` is the imported Graph or that with folded batch norms; all its activations that ONNX has
     too get a range, inputs included.
     """
+    fixed = [value.shape[0] for value in imported.model.inputs if value.name in data and value.shape]
+    rows = {len(np.asarray(array)) for array in data.values()}
+    if len(rows) != 1:
+        raise InputError(f"all inputs must have the same number of rows; got {sorted(rows)}")
+    (total,) = rows
+    step = total if not fixed or fixed[0] is None else fixed[0]
+    if total % step:
+        raise InputError(f"the file takes {step} rows at a time; {total} rows are no multiple of that")
+    ranges: dict[str, Range] = {}
+    for start in range(0, total, step):
+        part = {name: np.asarray(array)[start : start + step] for name, array in data.items()}
+        for tensor, (low, high) in _ranges_of_rows(imported, source, part, graph).items():
+            before = ranges.get(tensor, (low, high))
+            ranges[tensor] = (min(before[0], low), max(before[1], high))
+    return ranges
+
+
+def _ranges_of_rows(
+    imported: ImportedOnnx, source: Source, data: Mapping[str, ArrayLike], graph: Graph
+) -> dict[str, Range]:
     names: dict[str, str] = {}
     for name, place in imported.values.items():
         if place.tensor in graph.tensors:

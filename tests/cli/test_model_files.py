@@ -165,11 +165,24 @@ def test_float_onnx_is_quantized_by_convert_and_keeps_its_layout(tmp_path):
         (np.full_like(x, np.nan), "NaN"),
         (x[:0], "at least one row"),
         (x.astype(str), "real numbers"),
+        (x[:, :, :5], "shape"),
     ):
         np.save(tmp_path / "w.npy", wrong)
         refused = call("convert", model, "--calibrate", tmp_path / "w.npy", "-o", tmp_path / "n.fxp")
         assert_refused(refused, words)
     assert not (tmp_path / "n.fxp").exists()
+
+
+def test_what_is_read_is_not_written_over(tmp_path):
+    model = write(tmp_path, image_model())
+    np.save(tmp_path / "x.npy", np.zeros((1, 6, 6, 2), np.uint8))
+    before = model.read_bytes(), (tmp_path / "x.npy").read_bytes()
+    run = ("run", model, "--input", tmp_path / "x.npy", "--output")
+    assert_refused(call(*run, model), "written over")
+    assert_refused(call(*run, tmp_path / "x.npy"), "written over")
+    assert_refused(call(*run, tmp_path / "y.npy", "--dump", model), "written over")
+    assert before == (model.read_bytes(), (tmp_path / "x.npy").read_bytes())
+    assert_refused(call("convert", model, "-o", tmp_path / "m.fxp", "--weight-bits", 8), "--calibrate")
 
 
 def test_onnx_images_are_fed_as_the_file_has_them(tmp_path):

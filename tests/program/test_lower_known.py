@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,95 @@ def test_what_is_not_known_is_refused_by_name(profile: str, graph: Graph) -> Non
 def test_int16_means_run_in_litert_where_xnnpack_takes_none() -> None:
     graph = unary("mean", "int16", axes=(0,), keep_dims=1, out=(1, 4, 2))
     assert rounding(graph, "xnnpack_float32") == Rounding.DOUBLE_AWAY
+
+
+def layer(op: str, channels: int, *, groups: int = 1, unsigned: bool = False, kernel: int = 1) -> Graph:
+    """Return a convolution of 1 x 1 (a transposed one of stride 2) to this many channels."""
+    depth = {"conv2d": groups, "transpose_conv2d": 1, "depthwise_conv2d": channels}[op]
+    shape = (1, kernel, kernel, channels) if op == "depthwise_conv2d" else (channels, kernel, kernel, 1)
+    plain = Quantization(np.array([0.5]), np.zeros(1, np.int64))
+    attributes: dict[str, Any] = {"stride": (1, 1), "padding": (0, 0, 0, 0), "activation": "none"}
+    extent = 3
+    if op == "transpose_conv2d":
+        attributes["stride"] = (2, 2)
+        extent = 2 * 2 + kernel
+    else:
+        attributes["dilation"] = (1, 1)
+        extent = 4 - kernel
+    if op == "conv2d":
+        attributes["groups"] = groups
+    tensors = {
+        "x": replace(tensor("x", (3, 3, depth)), unsigned=unsigned),
+        "w": Tensor("w", shape, "int8", plain, np.ones(shape, np.int8)),
+        "b": Tensor(
+            "b",
+            (channels,),
+            "int32",
+            Quantization(np.array([0.25]), np.zeros(1, np.int64)),
+            np.zeros(channels, np.int32),
+        ),
+        "y": replace(tensor("y", (extent, extent, channels)), unsigned=unsigned),
+    }
+    return Graph("layer", tensors, (Node("y", op, ("x", "w", "b"), "y", attributes),), ("x",), ("y",))
+
+
+OPTIMIZED = "tflite_x86_optimized"
+
+
+@pytest.mark.parametrize("op", ["depthwise_conv2d", "transpose_conv2d"])
+def test_optimized_kernels_round_what_their_vectors_leave_over_in_another_way(op: str) -> None:
+    assert rounding(layer(op, 16, kernel=2), OPTIMIZED) == Rounding.DOUBLE_UP
+    assert rounding(layer(op, 7, kernel=2), OPTIMIZED) == Rounding.DOUBLE_AWAY
+    with pytest.raises(LoweringError, match="rounds 4 of 12 channels"):
+        lower(layer(op, 12, kernel=2), OPTIMIZED)
+    assert rounding(layer(op, 12, kernel=2), "xnnpack_float32") == Rounding.FLOAT32_EVEN
+
+
+def test_optimized_kernels_run_grouped_and_unsigned_layers_by_the_reference() -> None:
+    assert rounding(layer("conv2d", 6), OPTIMIZED) == Rounding.DOUBLE_UP
+    assert rounding(layer("conv2d", 6, groups=3), OPTIMIZED) == Rounding.DOUBLE_AWAY
+    assert rounding(layer("depthwise_conv2d", 12, unsigned=True), OPTIMIZED) == Rounding.DOUBLE_AWAY
+
+
+def test_transposed_kernels_smaller_than_the_stride_are_refused_under_xnnpack() -> None:
+    lower(layer("transpose_conv2d", 4, kernel=2), "xnnpack_float32")
+    with pytest.raises(LoweringError, match="smaller than its stride"):
+        lower(layer("transpose_conv2d", 4, kernel=1), "xnnpack_float32")
+
+
+def requantized(elements: int, *, unsigned: bool = False) -> Graph:
+    """Return a quantize to twice the scale, of int8 to int8 or of uint8 to int8."""
+    graph = unary("quantize", shape=(elements,))
+    wide = Quantization(np.array([1.0]), np.zeros(1, np.int64))
+    tensors = {
+        "x": replace(graph.tensors["x"], unsigned=unsigned),
+        "y": replace(graph.tensors["y"], quantization=wide),
+    }
+    return replace(graph, tensors=tensors)
+
+
+def test_quantize_rounds_as_each_runtime_does() -> None:
+    assert rounding(requantized(32), OPTIMIZED) == Rounding.DOUBLE_UP
+    assert rounding(requantized(5), OPTIMIZED) == Rounding.DOUBLE_AWAY
+    with pytest.raises(LoweringError, match="rounds 1 of 33 values"):
+        lower(requantized(33), OPTIMIZED)
+    for profile in (OPTIMIZED, "xnnpack_float32"):
+        assert rounding(requantized(33, unsigned=True), profile) == Rounding.DOUBLE_AWAY
+
+
+def test_averages_of_uint8_are_refused_where_runtimes_round_the_raw_values() -> None:
+    window = {"size": (2, 2), "stride": (1, 1), "padding": (0, 0, 0, 0), "activation": "none"}
+    graph = unary("average_pool2d", out=(3, 3, 2), **window)
+    lower(graph)
+    tensors = {name: replace(value, unsigned=True) for name, value in graph.tensors.items()}
+    with pytest.raises(LoweringError, match="averages of uint8"):
+        lower(replace(graph, tensors=tensors))
+
+
+@pytest.mark.parametrize("profile", ["xnnpack_float32", OPTIMIZED])
+def test_sums_over_axes_that_are_not_neighbours_have_tables_too(profile: str) -> None:
+    graph = unary("sum", axes=(0, 2), keep_dims=0, out=(4,))
+    assert lower(graph, profile).calls[-1].kernel == "sum_table_a8"
 
 
 @pytest.mark.parametrize("profile", PROFILES)

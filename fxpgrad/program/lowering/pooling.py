@@ -19,6 +19,11 @@ def _pool(state: Lowering, node: Node) -> None:
     tosa = node.op == "average_pool2d" and state.profile.name.startswith("tosa_")
     if tosa and width == 8:
         kernel = "average_pool2d_tosa_a8"
+    if node.op == "average_pool2d" and not tosa and state.graph.tensors[node.output].unsigned:
+        raise LoweringError(
+            f"node {node.name} ({node.op}): runtimes round averages of uint8 away from the raw 0, which "
+            "int8, 128 less, does not reproduce; requantize the model to int8"
+        )
     limit = next(argument.high for argument in kernel_named(kernel).arguments if argument.name == "size_h")
     attributes: Any = node.attributes
     parameters = {

@@ -47,7 +47,7 @@ def _as_middle_axis(state: Lowering, node: Node, axes: tuple[int, ...]) -> tuple
 def _by_table(state: Lowering, node: Node, name: str, view: dict[str, int]) -> bool:
     """Lower a mean or sum that the runtime computes in floats; return whether it does."""
     make = sum_tables.table_maker(state.profile.name, node, state.shape(state.sources(node)[0]))
-    if make is None or state.bits(name) != 8:
+    if make is None or state.bits(node.output) != 8:
         return False
     if view["reduced"] > GREATEST_TABULATED:
         raise LoweringError(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fxpgrad.errors import LoweringError
 from fxpgrad.graph.attributes import ACTIVATION_BOUNDS
 from fxpgrad.graph.graph import Node
-from fxpgrad.program.lowering import tables, xnnpack
+from fxpgrad.program.lowering import optimized, tables, xnnpack
 from fxpgrad.program.lowering.elementwise import litert, zero_points
 from fxpgrad.program.lowering.lowering import Lowering, Rule
 from fxpgrad.program.multiplier import derive_multiplier
@@ -63,7 +63,8 @@ def _quantize_arithmetic(
     """Return the formula and the real multiplier of a change of quantization."""
     scale, output = state.scale(state.sources(node)[0]), state.scale(node.output)
     if node.op == "quantize" and state.profile.name in LITERT:
-        if widths != (8, 8):  # not the optimized kernel
+        unsigned = {state.graph.tensors[name].unsigned for name in (*state.sources(node), node.output)}
+        if widths != (8, 8) or len(unsigned) == 2:  # not the optimized kernel
             return Rounding.DOUBLE_AWAY, np.array([scale / output])
         own = xnnpack.rescaling_reals(scale, output) if state.profile.name == xnnpack.PROFILE else None
         if own is not None:
@@ -73,6 +74,8 @@ def _quantize_arithmetic(
                 f"node {node.name} (quantize): XNNPACK takes ratios of scales from 2**-8 to 2**7; "
                 f"got {scale / output}"
             )
+        real = state.real(node, [scale], output)
+        return optimized.quantize_rounding(state, node, float(real[0])), real
     state = litert(state)
     return state.profile.rounding_of(node.op), state.real(node, [scale], output)
 

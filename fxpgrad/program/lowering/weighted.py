@@ -9,6 +9,7 @@ import numpy as np
 from fxpgrad.errors import LoweringError
 from fxpgrad.graph.graph import Node, Tensor
 from fxpgrad.program.lowering.lowering import Lowering, Rule, quantization_of
+from fxpgrad.program.lowering.optimized import layer_rounding
 
 # With int16 activations TFLite-Micro reads the bias of these as int64, whatever its type.
 _ONLY_WIDE_BIAS = ("depthwise_conv2d", "transpose_conv2d")
@@ -58,7 +59,7 @@ def _parameters_8(state: Lowering, node: Node) -> dict[str, int]:
     own = {
         "input_zero_point": state.zero_point(state.sources(node)[0]),
         "output_zero_point": state.zero_point(node.output),
-        "rounding": int(state.profile.rounding),
+        "rounding": int(layer_rounding(state, node)),
     }
     return own if node.op == "transpose_conv2d" else {**own, "accumulator_bits": 32}
 
@@ -100,6 +101,13 @@ def _parameters_16(state: Lowering, node: Node, weights: Tensor, bias: Tensor) -
 
 def _window(state: Lowering, node: Node) -> None:
     attributes: Any = node.attributes
+    if node.op == "transpose_conv2d" and state.profile.name == "xnnpack_float32":
+        kernel = state.graph.constants_of(node)["weights"].shape[1:3]
+        if any(taps < step for taps, step in zip(kernel, attributes["stride"], strict=True)):
+            raise LoweringError(
+                f"node {node.name} ({node.op}): a kernel smaller than its stride is computed by XNNPACK in a "
+                "way that is not known; choose tflite_double"
+            )
     parameters = {
         "stride_h": attributes["stride"][0],
         "stride_w": attributes["stride"][1],
