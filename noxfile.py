@@ -57,3 +57,25 @@ def deep(session: nox.Session) -> None:
     """10,000 examples a property, and the tests marked deep (hours)."""
     session.install("-e", ".[test]")
     session.run("pytest", "-q", "-n", "2", "--hypothesis-profile=deep", "-m", "deep or not deep")
+
+
+# Other people's software, each in an environment of its own, and the scripts that it runs.
+_TFLM = "tflite-micro==0.dev20261023182759"
+_LITERT = "ai-edge-litert==2.3.0"
+GOLDEN = {
+    "tflm": ([_TFLM], ("operators", "movement", "elementwise", "reduction", "weighted", "formation"), "tflm"),
+    "litert": ([_LITERT, _TFLM], ("vectors", "elementwise", "means", "tables"), "litert"),
+    "ort": (["onnx==1.23.2", "onnxruntime==1.32.0"], ("vectors",), "ort"),
+    "tosa": (["tosa-tools==2026.8.0"], ("rescale", "conformance"), "tosa"),
+}
+
+
+@nox.session
+@nox.parametrize("runtime", list(GOLDEN))
+def golden(session: nox.Session, runtime: str) -> None:
+    """Make the golden vectors anew; fails if any differs from what is stored."""
+    packages, names, prefix = GOLDEN[runtime]
+    session.install("--pre", "numpy", "flatbuffers", *packages)
+    for name in names:
+        session.run("python", f"tests/golden/make_{prefix}_{name}.py")
+    session.run("git", "diff", "--exit-code", "--stat", "--", "tests/golden", external=True)

@@ -131,6 +131,7 @@ def interrupted(*arguments):
     return run_task(*arguments)
 
 demo._run_task = interrupted
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 main()
 """
     command = [sys.executable, "-c", script, "demo", "--tasks", "1000", "--json"]

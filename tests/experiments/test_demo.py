@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import dataclasses
 import json
+import signal
 import threading
 
 import numpy as np
@@ -190,8 +191,12 @@ def test_interruption_stops_every_thread(without_torch):
             _thread.interrupt_main()
 
     before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt):
-        run_demo(settings, 2, interrupt)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_demo(settings, 2, interrupt)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert threading.active_count() == before
 
 
