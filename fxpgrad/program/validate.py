@@ -116,9 +116,11 @@ def _check_call(program: Program, profile: Profile, call: Call, made: set[str]) 
             raise LoweringError(f"{where} needs exactly the {role}s {sorted(wanted)}, has {sorted(given)}")
     for argument in spec.of_role("parameter"):
         value = call.parameters[argument.name]
-        if type(value) is not int or not argument.low <= value <= argument.high:
+        if type(value) is not int:
+            raise LoweringError(f"{where}: {argument.name} must be an int; got {value!r}")
+        if not argument.low <= value <= argument.high:
             raise LoweringError(
-                f"{where}: {argument.name} must be an int in [{argument.low}, {argument.high}]; got {value}"
+                f"{where}: {argument.name} must be in [{argument.low}, {argument.high}]; got {value}"
             )
     for argument in spec.of_role("constant"):
         _check_constant(program, call, argument, where)

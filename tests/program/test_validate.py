@@ -153,7 +153,7 @@ WRONG_VALUES: dict[str, tuple[Change, str]] = {
     "bits between 32 and 64": (parameters("conv", accumulator_bits=48), "must be 32 or 64; got 48"),
     "rounding of another profile": (parameters("conv", rounding=2), "is not one of tflite_double"),
     "clamps crossed": (parameters("conv", clamp_low=5, clamp_high=4), "clamp_low must not exceed"),
-    "parameter out of range": (parameters("conv", stride_h=0), r"stride_h must be an int in \[1, "),
+    "parameter out of range": (parameters("conv", stride_h=0), r"stride_h must be in \[1, "),
     "parameter missing": (lambda p: with_call(p, "clamp", parameters={}), "needs exactly the parameters"),
     "parameter too many": (parameters("clamp", shift=1), "needs exactly the parameters"),
     "constant missing": (lambda p: with_call(p, "conv", constants={}), "needs exactly the constants"),
