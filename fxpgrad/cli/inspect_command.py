@@ -20,7 +20,7 @@ from fxpgrad.cli.terminal import (
     warn_of_doubts,
 )
 from fxpgrad.errors import InputError
-from fxpgrad.importers.model_file import load_program, read_model
+from fxpgrad.importers.model_file import program_from, read_model
 from fxpgrad.program.plan import Plan, plan
 from fxpgrad.program.program import Call, Program, TensorInfo
 from fxpgrad.program.prove import prove_call
@@ -76,13 +76,14 @@ def inspect_command(model: str, batch: int, profile: str | None, as_json: bool) 
     """
     if batch > _LARGEST_BATCH:
         raise InputError(f"batch must be at most {_LARGEST_BATCH}; got {batch}")
-    program = load_program(model, profile)
+    content = read_model(model)
+    program = program_from(content, model, profile)
     warn_of_doubts(program)
     rows = [call_row(program, call) for call in program.calls]
     memory = plan(program, batch)
     digests = {
         "weights_sha256": program.constants_sha256(),
-        "file_sha256": hashlib.sha256(read_model(model)).hexdigest(),
+        "file_sha256": hashlib.sha256(content).hexdigest(),
     }
     if as_json:
         totals = {

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.cli.arrays import npy_bytes, npz_bytes
@@ -24,7 +24,7 @@ from fxpgrad.cli.terminal import (
 from fxpgrad.errors import InputError
 from fxpgrad.files import write_atomically
 from fxpgrad.importers.model_file import load_program
-from fxpgrad.program.execute import check_feed, only_input, run_batches
+from fxpgrad.program.execute import check_feed, joined, only_input, run_batches
 from fxpgrad.program.lower import UNREPRODUCED
 from fxpgrad.program.program import Program
 from fxpgrad.program.real_values import dequantize_output, quantize_input
@@ -133,12 +133,12 @@ def _load_feed(program: Program, path: str) -> Arrays:
 
 def _run(program: Program, feed: Arrays, samples: int, batch: int, *, every: bool) -> Arrays:
     """Return the outputs, or every tensor, for all rows; a tensor counts as after its last write."""
-    parts: dict[str, list[NDArray[Any]]] = {}
     with progress_bar() as bar:
         task = bar.add_task(program.name, total=samples)
-        for executor, rows in run_batches(program, feed, batch):
-            made = dict(executor.layers(rows)) if every else executor.run_all(rows)
-            for name, values in made.items():
-                parts.setdefault(name, []).append(values)
-            bar.advance(task, executor.batch)
-    return {name: np.concatenate(values) for name, values in parts.items()}
+
+        def batches() -> Iterator[Arrays]:
+            for executor, rows in run_batches(program, feed, batch):
+                yield dict(executor.layers(rows)) if every else executor.run_all(rows)
+                bar.advance(task, executor.batch)
+
+        return joined(batches())

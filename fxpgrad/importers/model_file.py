@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from fxpgrad.errors import InputError, ModelFileError, StoreError
 from fxpgrad.graph.float_execution import feed_arrays
 from fxpgrad.graph.graph import Graph
+from fxpgrad.importers.file_bytes import LARGEST_FILE
 from fxpgrad.program.lower import lower
 from fxpgrad.program.program import Program
 from fxpgrad.program.store import MAGIC, from_bytes
 
 # The profile of each kind of file unless the user names one: the runtime that the file is made for.
 DEFAULT_PROFILES = {"tflite": "tflite_double", "onnx": "onnx_float32"}
-LARGEST_FILE = 2**30
 
 
 def file_kind(content: bytes, path: str | Path) -> str:
@@ -132,7 +132,11 @@ def load_program(path: str | Path, profile: str | None = None) -> Program:
     LoweringError, UnknownProfileError
         The model has no exact integers under this profile.
     """
-    content = read_model(path)
+    return program_from(read_model(path), path, profile)
+
+
+def program_from(content: bytes, path: str | Path, profile: str | None = None) -> Program:
+    """Make a Program of a model file's content; see `load_program`. `path` tells its kind and names it."""
     kind = file_kind(content, path)
     if kind == "fxp":
         program = from_bytes(content, str(path))

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from fxpgrad.errors import MissingExtraError, ModelFileError
+from fxpgrad.importers.file_bytes import LARGEST_FILE, read_file_bytes
 from fxpgrad.importers.onnx_model import (
     HIGHEST_RANK,
     LARGEST_CONSTANT,
-    LARGEST_FILE,
     LONGEST_NAME,
     MOST_NODES,
     MOST_TENSORS,
@@ -69,19 +69,8 @@ def read_onnx_file(path: str | Path) -> OnnxModel:
     MissingExtraError
         The package `onnx` is not installed.
     """
-    try:
-        source = Path(path)
-        if not source.is_file():
-            raise ModelFileError(f"cannot read {path}: there is no such file")
-        if source.stat().st_size > LARGEST_FILE:
-            raise ModelFileError(f"{path} is larger than {LARGEST_FILE} bytes, the limit for a model file")
-        content = source.read_bytes()
-        folder = source.resolve().parent
-    except (OSError, ValueError) as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(f"cannot read {path}: {error}") from error
-    return parse_onnx(content, folder)
+    content = read_file_bytes(path, LARGEST_FILE)
+    return parse_onnx(content, Path(path).resolve().parent)
 
 
 def parse_onnx(content: bytes, folder: Path | None = None) -> OnnxModel:

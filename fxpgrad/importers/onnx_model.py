@@ -14,7 +14,6 @@ from fxpgrad.errors import ModelFileError
 Array = NDArray[Any]
 
 # Bounds of what is read, whatever a file claims.
-LARGEST_FILE = 2**30
 LARGEST_CONSTANT = 2**28  # elements of one constant, also of those that folding makes
 LARGEST_ACTIVATION = 2**28  # elements of one sample
 MOST_NODES = 20_000

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import MissingExtraError, ModelFileError
+from fxpgrad.importers.file_bytes import LARGEST_FILE, read_file_bytes
 from fxpgrad.importers.tflite_model import (
     BITS,
     HIGHEST_RANK,
-    LARGEST_FILE,
     LARGEST_TOTAL,
     MOST_EDGES,
     MOST_OPERATORS,
@@ -58,18 +58,7 @@ def read_tflite_file(path: str | Path) -> TfliteModel:
     MissingExtraError
         The packages `tflite` and `flatbuffers` are not installed.
     """
-    try:
-        source = Path(path)
-        if not source.is_file():
-            raise ModelFileError(f"cannot read {path}: there is no such file")
-        if source.stat().st_size > LARGEST_FILE:
-            raise ModelFileError(f"{path} is larger than {LARGEST_FILE} bytes, the limit for a model file")
-        content = source.read_bytes()
-    except ModelFileError:
-        raise
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"cannot read {path}: {error}") from error
-    return parse_tflite(content)
+    return parse_tflite(read_file_bytes(path, LARGEST_FILE))
 
 
 def parse_tflite(content: bytes) -> TfliteModel:

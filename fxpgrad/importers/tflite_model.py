@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Bounds of what is read, whatever a file claims.
-LARGEST_FILE = 2**30
 LARGEST_TOTAL = 2**31  # bytes of all tensors of the model together
 MOST_TENSORS = 4096
 MOST_OPERATORS = 4096

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -116,14 +116,18 @@ class Executor:
 
     def run(self, feed: Feed) -> NDArray[Any]:
         """Run one batch and return a copy of the first output."""
-        return self.run_all(feed)[self.program.outputs[0]]
+        self._execute(feed)
+        return self.value(self.program.outputs[0])
 
     def run_all(self, feed: Feed) -> dict[str, NDArray[Any]]:
         """Run one batch and return copies of all outputs by name."""
+        self._execute(feed)
+        return {name: self.value(name) for name in self.program.outputs}
+
+    def _execute(self, feed: Feed) -> None:
         self.load_all(feed)
         for call in self.calls:
             call.run()
-        return {name: self.value(name) for name in self.program.outputs}
 
     def layers(self, feed: Feed) -> Iterator[tuple[str, NDArray[Any]]]:
         """Run one batch and yield (tensor name, copy of its values) after each call, inputs first."""
@@ -227,9 +231,14 @@ def run_program(program: Program, feed: Feed, batch: int = 32) -> NDArray[Any]:
 
 def run_layers(program: Program, feed: Feed, batch: int = 32) -> dict[str, NDArray[Any]]:
     """Run any number of rows and return every tensor by name, as it is after its last write."""
+    return joined(dict(executor.layers(part)) for executor, part in run_batches(program, feed, batch))
+
+
+def joined(batches: Iterable[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Return the rows of all batches, tensor by tensor."""
     parts: dict[str, list[NDArray[Any]]] = {}
-    for executor, part in run_batches(program, feed, batch):
-        for name, values in dict(executor.layers(part)).items():
+    for batch in batches:
+        for name, values in batch.items():
             parts.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in parts.items()}
 

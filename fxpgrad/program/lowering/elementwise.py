@@ -10,12 +10,10 @@ import numpy as np
 from fxpgrad.errors import LoweringError
 from fxpgrad.graph.graph import Node
 from fxpgrad.program.dialects import dialect_named
-from fxpgrad.program.lowering import xnnpack
+from fxpgrad.program.lowering import optimized, xnnpack
 from fxpgrad.program.lowering.lowering import Lowering, Rule
 from fxpgrad.program.lowering.movement_plans import broadcast_plan
 from fxpgrad_kernels.arithmetic.profiles import Rounding
-
-_OPTIMIZED = "tflite_x86_optimized"
 
 # Fraction bits that TFLite gives the operands before it scales them.
 _SUM_SHIFT = {8: 20, 16: 15}
@@ -26,7 +24,7 @@ def litert(state: Lowering) -> Lowering:
     """Return the same Lowering under LiteRT's own kernels, which take what XNNPACK does not."""
     if state.profile.name != xnnpack.PROFILE:
         return state
-    profile, dialect = dialect_named(_OPTIMIZED)
+    profile, dialect = dialect_named(optimized.PROFILE)
     return dataclasses.replace(state, profile=profile, dialect=dialect)
 
 
@@ -57,14 +55,8 @@ def broadcast(state: Lowering, node: Node) -> tuple[str, ...]:
             plan = broadcast_plan(shape, target)
         except LoweringError as error:
             raise LoweringError(f"node {node.name} ({node.op}): {error}") from error
-        constants = {
-            key: state.constant(f"{node.name}/{place}/{key}", array)
-            for key, array in plan.constants().items()
-        }
         wide = state.tensor(f"{node.name}/{place}", target, name)
-        kernel = f"rearrange_a{state.bits(name)}"
-        parameters = plan.parameters()
-        state.call(node, kernel, parameters, constants, inputs=(name,), output=wide, suffix=f"/{place}")
+        state.rearrange(node, plan, name, wide, suffix=f"/{place}", constants=f"/{place}")
         names.append(wide)
     return tuple(names)
 
@@ -86,7 +78,7 @@ def _sum(state: Lowering, node: Node) -> None:
         real = np.array(
             [scales[0] / (2 * larger), scales[1] / (2 * larger), 2 * larger / (2**left * scales[2])]
         )
-        if state.profile.name == _OPTIMIZED:
+        if state.profile.name == optimized.PROFILE:
             _refuse_powers_of_two(state, node, scales)
             if node.op == "add":
                 _refuse_wrapping(state, node, scales)

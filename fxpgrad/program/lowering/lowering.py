@@ -14,6 +14,7 @@ from fxpgrad.errors import LoweringError
 from fxpgrad.graph.attributes import ACTIVATION_BOUNDS
 from fxpgrad.graph.graph import Graph, Node, Quantization, Tensor
 from fxpgrad.program.dialects import Dialect
+from fxpgrad.program.lowering.movement_plans import Rearrangement
 from fxpgrad.program.multiplier import derive_multiplier, real_multiplier
 from fxpgrad.program.program import Call, Constant, TensorInfo
 from fxpgrad_kernels.arithmetic.profiles import Profile, Rounding
@@ -165,6 +166,24 @@ class Lowering:
                 parameters or {},
             )
         )
+
+    def rearrange(
+        self,
+        node: Node,
+        plan: Rearrangement,
+        source: str,
+        output: str,
+        *,
+        suffix: str = "",
+        constants: str = "",
+    ) -> None:
+        """Append the call of a movement; `suffix` and `constants` are added to the names of the two."""
+        arrays = {
+            key: self.constant(f"{node.name}{constants}/{key}", array)
+            for key, array in plan.constants().items()
+        }
+        kernel = f"rearrange_a{self.bits(source)}"
+        self.call(node, kernel, plan.parameters(), arrays, inputs=(source,), output=output, suffix=suffix)
 
 
 Rule = Callable[[Lowering, Node], None]

@@ -30,7 +30,7 @@ def _rearranging(
     """Return the rule of an operator that is one rearrangement: a plan of (shape, new shape, attributes)."""
 
     def rule(state: Lowering, node: Node) -> None:
-        width = state.width(node, *_WIDTHS)
+        state.width(node, *_WIDTHS)
         shapes = state.shape(state.sources(node)[0]), state.shape(node.output)
         try:
             plan = plan_of(*shapes, node.attributes)
@@ -39,10 +39,7 @@ def _rearranging(
         if plan.is_copy:
             _copy(state, node)
             return
-        constants = {
-            name: state.constant(f"{node.name}/{name}", array) for name, array in plan.constants().items()
-        }
-        state.call(node, f"rearrange_a{width}", plan.parameters(), constants)
+        state.rearrange(node, plan, state.sources(node)[0], node.output)
 
     return rule
 

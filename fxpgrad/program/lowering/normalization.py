@@ -17,8 +17,6 @@ from fxpgrad_kernels.arithmetic.profiles import Rounding
 from fxpgrad_kernels.errors import MultiplierError
 from fxpgrad_kernels.registry import kernel_named
 
-_FIXED_POINT = "defines no fixed-point arithmetic for it; choose tflite_double"
-
 
 def _depth(state: Lowering, node: Node, kernel: str) -> int:
     """Return the length of a row, or refuse what the kernel's sum cannot hold."""
@@ -43,18 +41,11 @@ def _require_output(
         )
 
 
-def _require_tflite(state: Lowering, node: Node) -> None:
-    """Refuse runtimes that compute this operator in floats."""
-    if state.profile.element_rounding == Rounding.FLOAT32_EVEN:
-        raise LoweringError(f"node {node.name} ({node.op}): {state.profile.name} {_FIXED_POINT}")
-
-
 def _single(state: Lowering) -> bool:
     return state.profile.name == "tflite_single"
 
 
 def _softmax(state: Lowering, node: Node) -> None:
-    _require_tflite(state, node)
     attributes: Any = node.attributes
     source = state.sources(node)[0]
     kernel = {
@@ -95,7 +86,6 @@ def _softmax(state: Lowering, node: Node) -> None:
 
 
 def _log_softmax(state: Lowering, node: Node) -> None:
-    _require_tflite(state, node)
     state.width(node, 8)
     _require_output(state, node, 16.0 / 256.0, 127)
     try:
@@ -114,7 +104,6 @@ def _log_softmax(state: Lowering, node: Node) -> None:
 
 
 def _l2_normalization(state: Lowering, node: Node) -> None:
-    _require_tflite(state, node)
     state.width(node, 8)
     _require_output(state, node, 2.0**-7, 0)
     parameters = {

@@ -12,8 +12,8 @@ from fxpgrad.errors import LoweringError
 from fxpgrad.graph.attributes import ACTIVATION_BOUNDS
 from fxpgrad.graph.graph import Node
 from fxpgrad.program.lowering import weighted
+from fxpgrad.program.lowering.elementwise import broadcast
 from fxpgrad.program.lowering.lowering import Lowering, Rule, quantization_of
-from fxpgrad.program.lowering.movement_plans import broadcast_plan
 from fxpgrad.program.lowering.onnx_tables import (
     Affine,
     clamp_bounds,
@@ -52,7 +52,6 @@ def _bounds(node: Node) -> tuple[float, float]:
 def _pair(state: Lowering, node: Node) -> None:
     state.width(node, 8)
     first, second = state.sources(node)
-    shape = state.shape(node.output)
     table = pair_table(
         node.op,
         affine(state, first),
@@ -60,25 +59,8 @@ def _pair(state: Lowering, node: Node) -> None:
         affine(state, node.output),
         _bounds(node),
     )
-    inputs = tuple(
-        _broadcast(state, node, name, shape, f"/{place}") for name, place in ((first, "a"), (second, "b"))
-    )
     constants = {"table": state.constant(f"{node.name}/table", table)}
-    state.call(node, "lookup_pair_a8", {}, constants, inputs=inputs)
-
-
-def _broadcast(state: Lowering, node: Node, name: str, shape: tuple[int, ...], suffix: str) -> str:
-    """Return a tensor of `shape` that repeats `name` as NumPy broadcasts it."""
-    if state.shape(name) == shape:
-        return name
-    plan = broadcast_plan(state.shape(name), shape)
-    constants = {
-        key: state.constant(f"{node.name}{suffix}/{key}", array) for key, array in plan.constants().items()
-    }
-    wide = state.tensor(f"{node.name}{suffix}", shape, name)
-    call = {"inputs": (name,), "output": wide, "suffix": suffix}
-    state.call(node, "rearrange_a8", plan.parameters(), constants, **call)  # type: ignore[arg-type]
-    return wide
+    state.call(node, "lookup_pair_a8", {}, constants, inputs=broadcast(state, node))
 
 
 def _unary(state: Lowering, node: Node) -> None:

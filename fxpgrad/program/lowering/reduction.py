@@ -38,9 +38,7 @@ def _as_middle_axis(state: Lowering, node: Node, axes: tuple[int, ...]) -> tuple
     permutation = (*(axis for axis in range(len(shape)) if axis not in axes), *axes)
     plan = plans.transpose_plan(shape, permutation)
     moved = state.tensor(f"{node.name}/moved", tuple(shape[axis] for axis in permutation), name)
-    constants = {key: state.constant(f"{node.name}/{key}", array) for key, array in plan.constants().items()}
-    kernel = f"rearrange_a{state.bits(name)}"
-    state.call(node, kernel, plan.parameters(), constants, inputs=(name,), output=moved, suffix="/move")
+    state.rearrange(node, plan, name, moved, suffix="/move")
     return moved, {"reduced": reduced, "inner": 1}
 
 

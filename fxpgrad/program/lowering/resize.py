@@ -16,11 +16,6 @@ def _resize_bilinear(state: Lowering, node: Node) -> None:
         raise LoweringError(
             f"node {node.name} (resize_bilinear): align_corners and half_pixel_centers exclude each other"
         )
-    if state.profile.element_rounding == Rounding.FLOAT32_EVEN:
-        raise LoweringError(
-            f"node {node.name} (resize_bilinear): {state.profile.name} defines no fixed-point form of it; "
-            "choose tflite_double"
-        )
     once = state.profile.element_rounding == Rounding.SINGLE
     parameters = {
         "align_corners": attributes["align_corners"],

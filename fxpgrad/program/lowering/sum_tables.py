@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fxpgrad.errors import LoweringError
 from fxpgrad.graph.graph import Node
+from fxpgrad.program.lowering import optimized, xnnpack
 from fxpgrad.program.multiplier import derive_multiplier
 from fxpgrad_kernels.arithmetic.profiles import Rounding
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
@@ -98,9 +99,9 @@ def table_maker(profile: str, node: Node, shape: tuple[int, ...]) -> TableMaker 
     LoweringError
         The runtime computes some channels in one way and some in another.
     """
-    if profile == "xnnpack_float32":
+    if profile == xnnpack.PROFILE:
         return _xnnpack_sum if node.op == "sum" else _xnnpack_mean
-    if profile != "tflite_x86_optimized":
+    if profile != optimized.PROFILE:
         return None
     if node.op == "sum":
         return optimized_sum

@@ -19,7 +19,7 @@ from fxpgrad_kernels.registry import kernels
 
 # Runtimes built on TFLite-Micro's own kernels: logistic and tanh in fixed point, relu6 without rescaling.
 TFLITE_MICRO = ("tflite_double", "tflite_single", "tflite_16x8", "cmsis_default", "cmsis_single")
-LITERT = ("tflite_x86_optimized", xnnpack.PROFILE)
+LITERT = (optimized.PROFILE, xnnpack.PROFILE)
 _SINGLE = ("tflite_single", "cmsis_single")
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from fxpgrad.errors import LoweringError
 from fxpgrad.graph.graph import Node, Tensor
+from fxpgrad.program.lowering import optimized, xnnpack
 from fxpgrad.program.lowering.lowering import Lowering, Rule, quantization_of
-from fxpgrad.program.lowering.optimized import layer_rounding
 
 # With int16 activations TFLite-Micro reads the bias of these as int64, whatever its type.
 _ONLY_WIDE_BIAS = ("depthwise_conv2d", "transpose_conv2d")
@@ -59,7 +59,7 @@ def _parameters_8(state: Lowering, node: Node) -> dict[str, int]:
     own = {
         "input_zero_point": state.zero_point(state.sources(node)[0]),
         "output_zero_point": state.zero_point(node.output),
-        "rounding": int(layer_rounding(state, node)),
+        "rounding": int(optimized.layer_rounding(state, node)),
     }
     return own if node.op == "transpose_conv2d" else {**own, "accumulator_bits": 32}
 
@@ -79,7 +79,7 @@ def _parameters_16(state: Lowering, node: Node, weights: Tensor, bias: Tensor) -
         raise LoweringError(
             f"node {node.name} ({node.op}): int16 activations need an int64 bias here; runtimes misread int32"
         )
-    if bias.dtype == "int32" and state.profile.name == "tflite_x86_optimized":
+    if bias.dtype == "int32" and state.profile.name == optimized.PROFILE:
         raise LoweringError(
             f"node {node.name} ({node.op}): how {state.profile.name} reads an int32 bias beside int16 "
             "activations depends on a flag of the model file; choose tflite_double"
@@ -101,7 +101,7 @@ def _parameters_16(state: Lowering, node: Node, weights: Tensor, bias: Tensor) -
 
 def _window(state: Lowering, node: Node) -> None:
     attributes: Any = node.attributes
-    if node.op == "transpose_conv2d" and state.profile.name == "xnnpack_float32":
+    if node.op == "transpose_conv2d" and state.profile.name == xnnpack.PROFILE:
         kernel = state.graph.constants_of(node)["weights"].shape[1:3]
         if any(taps < step for taps, step in zip(kernel, attributes["stride"], strict=True)):
             raise LoweringError(
