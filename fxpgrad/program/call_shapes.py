@@ -60,7 +60,7 @@ def _arrays(program: Program, call: Call, where: str) -> list[tuple[str, tuple[s
     shapes = array_shapes(program, call)
     arrays = []
     for argument in call.spec.arguments:
-        if argument.role in ("parameter", "workspace"):
+        if argument.role in ("parameter", "prepared", "workspace"):
             continue
         shape = shapes[argument.name]
         if argument.role != "constant":

@@ -53,10 +53,15 @@ class Executor:
     row of the batch is a stream of its own. Not safe for use by two threads at once: give each its own.
     """
 
-    def __init__(self, program: Program, batch: int = 1) -> None:
-        check_program(program)
+    def __init__(self, program: Program, batch: int = 1, *, like: Executor | None = None) -> None:
+        """Plan and bind; `like`, an executor of the same Program, lends its prepared constants."""
         self.program = program
         self.batch = batch
+        if like is None:
+            check_program(program)
+            self.prepared = {call.name: prepared_constants(program, call) for call in program.calls}
+        else:
+            self.prepared = like.prepared
         self.plan: Plan = plan(program, batch)
         self._arena = np.zeros(self.plan.peak_bytes, np.uint8)
         self._views = {name: self._tensor_view(info) for name, info in program.tensors.items()}
@@ -82,6 +87,8 @@ class Executor:
                 bound.append(_in_rank(self._views[call.output], argument))
             elif argument.role == "constant":
                 bound.append(self.program.constants[call.constants[argument.name]].data)
+            elif argument.role == "prepared":
+                bound.append(self.prepared[call.name][argument.name])
             elif argument.role == "workspace":
                 owner = f"{call.name}/{argument.name}"
                 bound.append(self._arena_view(owner, (workspaces[argument.name],), argument.dtype))
@@ -139,6 +146,12 @@ class Executor:
             call = bound.call
             for name in (call.output, *call.inputs[len(call.spec.of_role("input")) :]):  # and its state
                 yield name, self.value(name)
+
+
+def prepared_constants(program: Program, call: Call) -> dict[str, NDArray[Any]]:
+    """Return a call's constants in the order in which its kernel reads them, by argument name."""
+    data = {role: program.constants[name].data for role, name in call.constants.items()}
+    return call.spec.prepare(data, call.parameters)
 
 
 def to_inner(info: TensorInfo, x: NDArray[Any]) -> NDArray[Any]:
@@ -218,7 +231,7 @@ def run_batches(program: Program, feed: Feed, batch: int = 32) -> Iterator[tuple
     for start in range(0, total, executor.batch):
         part = {name: x[start : start + executor.batch] for name, x in arrays.items()}
         size = min(executor.batch, total - start)
-        yield executor if size == executor.batch else Executor(program, size), part
+        yield executor if size == executor.batch else Executor(program, size, like=executor), part
 
 
 def run_program(program: Program, feed: Feed, batch: int = 32) -> NDArray[Any]:
@@ -265,7 +278,7 @@ def run_reference(program: Program, feed: Feed) -> dict[str, NDArray[Any]]:
         arguments = [
             arrays[argument.name] if argument.name in arrays else call.parameters[argument.name]
             for argument in spec.arguments
-            if argument.role not in ("workspace", "output")
+            if argument.role not in ("prepared", "workspace", "output")
         ]
         info = program.tensors[call.output]
         options: dict[str, Any] = {}

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-Role = Literal["input", "constant", "state", "parameter", "workspace", "output"]
+Role = Literal["input", "constant", "state", "prepared", "workspace", "output", "parameter"]
 Shapes = Mapping[str, tuple[int, ...]]
 Parameters = Mapping[str, int]
 WorkspaceRule = Callable[[Shapes, Parameters], Mapping[str, int]]
@@ -65,6 +66,31 @@ def parameter(name: str, low: int, high: int) -> Argument:
     return Argument(name, "parameter", "int64", (), low, high)
 
 
+def _aligned(elements: int, dtype: str) -> NDArray[Any]:
+    """Return zeros that start on a cache line."""
+    size = np.dtype(dtype).itemsize * elements
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """How a kernel's constants are put into the order in which it reads them, once for many calls.
+
+    Attributes
+    ----------
+    function : Numba dispatcher
+        Called positionally with the spec's arguments of the roles constant, prepared and parameter, in
+        the spec's order. Writes every element of the prepared arrays and reads none of them.
+    elements : callable
+        ``(shapes of the constants by name, parameters by name) -> elements by prepared name``.
+    """
+
+    function: Any
+    elements: WorkspaceRule
+
+
 @dataclass(frozen=True, slots=True)
 class KernelSpec:
     """A registered kernel.
@@ -83,6 +109,8 @@ class KernelSpec:
         output array (a tuple of arrays for several outputs). A kernel that rewrites a state in place
         returns (output, new state).
     arguments : tuple of Argument
+    preparation : Preparation, optional
+        For a kernel with arguments of role "prepared".
     workspace : callable, optional
         ``(shapes by argument name, parameters by name) -> elements by workspace name``; shapes are
         those of the arrays with batch 1, and a workspace never grows with the batch.
@@ -94,10 +122,35 @@ class KernelSpec:
     reference: Callable[..., Any]
     arguments: tuple[Argument, ...]
     workspace: WorkspaceRule | None = None
+    preparation: Preparation | None = None
 
     def of_role(self, role: Role) -> tuple[Argument, ...]:
         """Return the arguments of one role, in order."""
         return tuple(argument for argument in self.arguments if argument.role == role)
+
+    def prepare(
+        self, constants: Mapping[str, NDArray[Any]], parameters: Parameters
+    ) -> dict[str, NDArray[Any]]:
+        """Return new prepared arrays by name, flat and 64-byte aligned; empty if the kernel takes none."""
+        if self.preparation is None:
+            return {}
+        shapes = {argument.name: constants[argument.name].shape for argument in self.of_role("constant")}
+        sizes = self.preparation.elements(shapes, parameters)
+        prepared = {a.name: _aligned(sizes[a.name], a.dtype) for a in self.of_role("prepared")}
+        self.prepare_into(prepared, constants, parameters)
+        return prepared
+
+    def prepare_into(
+        self,
+        prepared: Mapping[str, NDArray[Any]],
+        constants: Mapping[str, NDArray[Any]],
+        parameters: Parameters,
+    ) -> None:
+        """Write the prepared arrays of other constants of the same shapes."""
+        assert self.preparation is not None
+        values = {**constants, **prepared, **parameters}
+        roles = ("constant", "prepared", "parameter")
+        self.preparation.function(*(values[a.name] for a in self.arguments if a.role in roles))
 
     def example_arguments(self) -> tuple[Any, ...]:
         """Return smallest arguments of the right types, for compiling without running."""

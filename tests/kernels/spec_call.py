@@ -30,10 +30,19 @@ def by_kernel(spec: KernelSpec) -> Implementation:
             arrays = {a.name: case[a.name].shape for a in spec.of_role("input") + spec.of_role("constant")}
             arrays |= {a.name: case["output_shape"] for a in spec.of_role("output")}
             sizes = spec.workspace(arrays, {a.name: case[a.name] for a in spec.of_role("parameter")})
+        constants = {a.name: np.ascontiguousarray(case[a.name]) for a in spec.of_role("constant")}
+        parameters = {a.name: int(case[a.name]) for a in spec.of_role("parameter")}
+        prepared = spec.prepare(constants, parameters)
+        if spec.preparation is not None:
+            for array in prepared.values():
+                array[:] = noise.integers(-99, 100, array.size)
+            spec.prepare_into(prepared, constants, parameters)
         values: list[Any] = []
         for argument in spec.arguments:
             if argument.role == "workspace":
                 values.append(noise.integers(-99, 100, sizes[argument.name]).astype(argument.dtype))
+            elif argument.role == "prepared":
+                values.append(prepared[argument.name])
             elif argument.role == "output":
                 output = noise.integers(-128, 128, case["output_shape"]).astype(argument.dtype)
                 values.append(output)
