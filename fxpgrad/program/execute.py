@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,36 +13,31 @@ from fxpgrad.errors import InputError
 from fxpgrad.program.plan import Plan, plan, workspace_elements
 from fxpgrad.program.program import Call, Program, TensorInfo
 from fxpgrad.program.validate import check_program
-from fxpgrad_kernels.spec import Argument
+from fxpgrad_kernels.spec import Argument, aligned_zeros
+from fxpgrad_kernels.tape import Tape
 
-Overrides = Mapping[str, Any]
 Feed = NDArray[Any] | Mapping[str, NDArray[Any]]
 
 
 class BoundCall:
-    """A kernel call with its arrays in place; `run` may replace constants and parameters by name."""
+    """A kernel call with its arrays in place."""
 
-    __slots__ = ("_arguments", "_function", "_position", "call")
+    __slots__ = ("_index", "_tape", "_values", "call")
 
-    def __init__(self, call: Call, arguments: list[Any]) -> None:
+    def __init__(self, call: Call, values: dict[str, Any], tape: Tape) -> None:
         self.call = call
-        self._function: Callable[..., Any] = call.spec.function
-        self._arguments = arguments
-        self._position = {argument.name: i for i, argument in enumerate(call.spec.arguments)}
+        self._values = values
+        self._tape = tape
+        self._index = len(tape)
+        tape.add(call.spec.function, call.spec.arguments, values)
 
-    def run(self, overrides: Overrides | None = None) -> None:
-        """Run the kernel, with other arrays or integers for the arguments named in `overrides`."""
-        if not overrides:
-            self._function(*self._arguments)
-            return
-        arguments = list(self._arguments)
-        for name, value in overrides.items():
-            arguments[self._position[name]] = value
-        self._function(*arguments)
+    def run(self) -> None:
+        """Run the kernel."""
+        self._tape.run_one(self._index)
 
     def arguments(self) -> dict[str, Any]:
         """Return the call's arrays and parameters by argument name: views of the arena, not copies."""
-        return {name: self._arguments[position] for name, position in self._position.items()}
+        return dict(self._values)
 
 
 class Executor:
@@ -63,9 +58,10 @@ class Executor:
         else:
             self.prepared = like.prepared
         self.plan: Plan = plan(program, batch)
-        self._arena = np.zeros(self.plan.peak_bytes, np.uint8)
+        self._arena = aligned_zeros(self.plan.peak_bytes, "uint8")
         self._views = {name: self._tensor_view(info) for name, info in program.tensors.items()}
-        self.calls = tuple(BoundCall(call, self._bind(call)) for call in program.calls)
+        self._tape = Tape()
+        self.calls = tuple(BoundCall(call, self._bind(call), self._tape) for call in program.calls)
         self.reset()
 
     def _tensor_view(self, info: TensorInfo) -> NDArray[Any]:
@@ -76,25 +72,21 @@ class Executor:
         nbytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         return self._arena[offset : offset + nbytes].view(dtype).reshape(shape)
 
-    def _bind(self, call: Call) -> list[Any]:
+    def _bind(self, call: Call) -> dict[str, Any]:
         workspaces = workspace_elements(self.program, call)
         inputs = iter(call.inputs)
-        bound: list[Any] = []
+        values: dict[str, Any] = {**call.parameters, **self.prepared[call.name]}
         for argument in call.spec.arguments:
             if argument.role in ("input", "state"):
-                bound.append(_in_rank(self._views[next(inputs)], argument))
+                values[argument.name] = _in_rank(self._views[next(inputs)], argument)
             elif argument.role == "output":
-                bound.append(_in_rank(self._views[call.output], argument))
+                values[argument.name] = _in_rank(self._views[call.output], argument)
             elif argument.role == "constant":
-                bound.append(self.program.constants[call.constants[argument.name]].data)
-            elif argument.role == "prepared":
-                bound.append(self.prepared[call.name][argument.name])
+                values[argument.name] = self.program.constants[call.constants[argument.name]].data
             elif argument.role == "workspace":
                 owner = f"{call.name}/{argument.name}"
-                bound.append(self._arena_view(owner, (workspaces[argument.name],), argument.dtype))
-            else:
-                bound.append(int(call.parameters[argument.name]))
-        return bound
+                values[argument.name] = self._arena_view(owner, (workspaces[argument.name],), argument.dtype)
+        return values
 
     def reset(self) -> None:
         """Give every variable its first value."""
@@ -114,7 +106,7 @@ class Executor:
         name = tensor or only_input(self.program)
         info = self.program.tensors[name]
         check_input(info, x, self.batch)
-        self._views[name][...] = to_inner(info, x)
+        np.copyto(self._views[name], to_inner(info, x))
 
     def load_all(self, feed: Feed) -> None:
         """Copy a batch into every input: one array, or a mapping by name."""
@@ -123,18 +115,19 @@ class Executor:
 
     def run(self, feed: Feed) -> NDArray[Any]:
         """Run one batch and return a copy of the first output."""
-        self._execute(feed)
+        self.load_all(feed)
+        self.execute()
         return self.value(self.program.outputs[0])
 
     def run_all(self, feed: Feed) -> dict[str, NDArray[Any]]:
         """Run one batch and return copies of all outputs by name."""
-        self._execute(feed)
+        self.load_all(feed)
+        self.execute()
         return {name: self.value(name) for name in self.program.outputs}
 
-    def _execute(self, feed: Feed) -> None:
-        self.load_all(feed)
-        for call in self.calls:
-            call.run()
+    def execute(self) -> None:
+        """Run all calls on what is loaded, in one native call that releases the interpreter's lock."""
+        self._tape.run()
 
     def layers(self, feed: Feed) -> Iterator[tuple[str, NDArray[Any]]]:
         """Run one batch and yield (tensor name, copy of its values) after each call, inputs first."""

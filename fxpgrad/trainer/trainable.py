@@ -14,6 +14,7 @@ from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad_kernels.arithmetic.profiles import PROFILES
 from fxpgrad_kernels.random.distributions import Distribution
 from fxpgrad_kernels.registry import kernel_named
+from fxpgrad_kernels.spec import KernelSpec
 from fxpgrad_kernels.training.perturb import Form
 from fxpgrad_kernels.training.update import RoundingRule
 
@@ -51,14 +52,19 @@ class Trainable:
     shift: NDArray[np.int32]
 
     @property
-    def perturb(self) -> Any:
-        """The kernel that writes w + sign * epsilon * z."""
-        return kernel_named(f"perturb_{_SUFFIX[self.values.dtype.name]}").function
+    def perturb(self) -> KernelSpec:
+        """The kernel that writes w + sign * delta."""
+        return kernel_named(f"perturb_{_SUFFIX[self.values.dtype.name]}")
 
     @property
-    def update(self) -> Any:
+    def perturb_pair(self) -> KernelSpec:
+        """The kernel that writes w + delta and w - delta, from one draw."""
+        return kernel_named(f"perturb_pair_{_SUFFIX[self.values.dtype.name]}")
+
+    @property
+    def update(self) -> KernelSpec:
         """The kernel that takes a step in place."""
-        return kernel_named(f"update_{_SUFFIX[self.values.dtype.name]}").function
+        return kernel_named(f"update_{_SUFFIX[self.values.dtype.name]}")
 
 
 def distribution_code(config: TrainerConfig) -> int:
@@ -76,6 +82,16 @@ def form_code(config: TrainerConfig) -> int:
 def rounding_code(config: TrainerConfig) -> int:
     """Return the update's code for the run's rounding rule."""
     return int(RoundingRule[config.rounding.upper()])
+
+
+def largest_probe(item: Trainable, config: TrainerConfig) -> int:
+    """Return a bound of how far a probe moves a value.
+
+    |z| is at most 127 / 32, or 1 if it is a sign; the paper's form also shrinks the value by 0.8 %.
+    """
+    most = 32 if config.distribution == "rademacher" else 127
+    shrinks = np.iinfo(item.values.dtype).max // 64 if config.form == "paper" else 0
+    return int(item.epsilon.max(initial=0)) * most // 32 + 1 + shrinks
 
 
 def tensor_numbers(program: Program) -> dict[str, int]:

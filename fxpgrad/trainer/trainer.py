@@ -7,38 +7,32 @@ draws the same z again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import copy
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fxpgrad.errors import InputError, LoweringError, TrainingError
-from fxpgrad.program.execute import BoundCall, Executor, check_input, run_program
+from fxpgrad.errors import InputError, TrainingError
+from fxpgrad.program.execute import Executor, check_input, run_program
 from fxpgrad.program.head import split_before
 from fxpgrad.program.program import Program
-from fxpgrad.program.prove import (
-    AccumulatorProof,
-    real_multipliers,
-    required_bits,
-    with_proved_accumulators,
-)
+from fxpgrad.program.prove import with_proved_accumulators
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import Objective
+from fxpgrad.trainer.probe import Probe
 from fxpgrad.trainer.report import StepReport, TrainingReport
-from fxpgrad.trainer.trainable import (
-    Trainable,
-    distribution_code,
-    form_code,
-    make_trainables,
-    rounding_code,
-)
+from fxpgrad.trainer.trainable import Trainable, make_trainables
+from fxpgrad.trainer.update import Update
 from fxpgrad.trainer.watch import Watch
-from fxpgrad_kernels.arithmetic.profiles import profile_named
-from fxpgrad_kernels.random.distributions import direction_table
-from fxpgrad_kernels.training.accumulator_bound import accumulator_bound
-from fxpgrad_kernels.training.update import BLOCK
+from fxpgrad.trainer.widths import AccumulatorWidths
+from fxpgrad.trainer.worker import Pass, Worker
 
+_T = TypeVar("_T")
 OnStep = Callable[[StepReport], None]
 
 
@@ -53,9 +47,24 @@ class Trainer:
     objective : Objective
     batch : int
         Samples per step. The frozen calls before the first trained one are run once for all data.
+    threads : int >= 1
+        Threads that share a step's passes and its update. They change the time only.
+    paired : bool
+        Run both passes of a direction layer by layer, so that z is drawn once for both: faster where
+        weights are many and rows few. False needs one arena and one perturbed layer instead of two
+        (per thread). The results are the same.
     """
 
-    def __init__(self, program: Program, config: TrainerConfig, objective: Objective, batch: int) -> None:
+    def __init__(
+        self,
+        program: Program,
+        config: TrainerConfig,
+        objective: Objective,
+        batch: int,
+        *,
+        threads: int = 1,
+        paired: bool = False,
+    ) -> None:
         self.program = program
         self.config = config
         if program.variables:
@@ -63,38 +72,35 @@ class Trainer:
                 f"program {program.name} keeps state from row to row ({', '.join(program.variables)}); "
                 "training a stateful network is not supported"
             )
+        if not isinstance(threads, int) or threads < 1:
+            raise InputError(f"threads must be an integer of at least 1; got {threads!r}")
         self.trainables = make_trainables(program, config)
         first = min(index for index, call in enumerate(program.calls) if call.name == self.trainables[0].call)
         self._frozen, active = split_before(program, first)
-        self._objective = objective
-        objective.prepare(active, batch)
         self._executor = Executor(active, batch)
-        self._profile = profile_named(program.profile)
-        self._table = direction_table(distribution_code(config))
-        self._block = np.zeros((config.num_directions, BLOCK), np.int8)
-        self._signs = np.zeros(config.num_directions, np.int32)
-        self._counts = np.zeros(2, np.int64)
-        self._by_call: dict[str, list[Trainable]] = {}
+        trained: dict[str, list[Trainable]] = {}
         for item in self.trainables:
-            self._by_call.setdefault(item.call, []).append(item)
-        self._scratch = np.zeros(self.layer_scratch_bytes, np.uint8)
+            trained.setdefault(item.call, []).append(item)
+        self._widths = AccumulatorWidths(active, trained, config)
+        count = min(threads, 2 * config.num_directions)
+        executors = [self._executor] + [Executor(active, batch, like=self._executor) for _ in range(1, count)]
+        self._workers = [
+            Worker(Probe(executor, trained, config, paired=paired), _prepared_copy(objective, active, batch))
+            for executor in executors
+        ]
+        self._objective = self._workers[0].objective
+        self._updates = [Update(items, config) for items in _shared_out(self.trainables, threads)]
+        self._pool = ThreadPoolExecutor(threads - 1, "fxpgrad-step") if threads > 1 else None
         self.steps_taken = 0
 
     @property
-    def layer_scratch_bytes(self) -> int:
-        """Bytes of the perturbed copy of the largest trained layer (weights and bias)."""
-        return max(
-            sum(-(-item.values.nbytes // 16) * 16 for item in items) for items in self._by_call.values()
-        )
-
-    @property
     def scratch_bytes(self) -> int:
-        """Bytes of the arena and of one perturbed layer.
+        """Bytes of the arenas and of the perturbed layers, of all threads.
 
         Not in it: the trained values themselves, their per-channel probe and update integers, a few
         hundred bytes of random block per direction, and one loss per sample.
         """
-        return self._executor.plan.peak_bytes + self.layer_scratch_bytes
+        return sum(worker.probe.scratch_bytes for worker in self._workers)
 
     @property
     def batch(self) -> int:
@@ -105,85 +111,28 @@ class Trainer:
         """Run the frozen calls before the first trained one: what `step` takes instead of inputs."""
         return x if self._frozen is None else run_program(self._frozen, x)
 
-    def _probe(
-        self, features: NDArray[Any], labels: NDArray[np.int32], direction: int, sign: int
-    ) -> tuple[int, int]:
-        """Return (loss, clipped values) of one perturbed inference."""
-        executor = self._executor
-        executor.load(features)
-        saturated = 0
-        for bound in executor.calls:
-            items = self._by_call.get(bound.call.name)
-            if items is None:
-                bound.run()
-                continue
-            overrides, clipped = self._perturbed(items, direction, sign)
-            self._choose_accumulator(bound, overrides)
-            bound.run(overrides)
-            saturated += clipped
-        output = executor.view(executor.program.outputs[0])
-        return self._objective(output, labels), saturated
-
-    def _perturbed(self, items: list[Trainable], direction: int, sign: int) -> tuple[dict[str, Any], int]:
-        overrides: dict[str, Any] = {}
-        offset = saturated = 0
-        for item in items:
-            end = offset + item.values.nbytes
-            target = self._scratch[offset:end].view(item.values.dtype)
-            offset = -(-end // 16) * 16
-            saturated += item.perturb(
-                item.values.reshape(-1),
-                item.epsilon,
-                self._table,
-                self._block[0],
-                target,
-                self.config.seed,
-                self.steps_taken,
-                direction,
-                item.tensor,
-                sign,
-                form_code(self.config),
-                distribution_code(self.config),
-            )
-            overrides[item.role] = target.reshape(item.values.shape)
-        return overrides, int(saturated)
-
-    def _choose_accumulator(self, bound: BoundCall, overrides: dict[str, Any]) -> None:
-        """Prove the perturbed layer again: 32 bits where they are safe, 64 where those are exact."""
-        call = bound.call
-        constants = self._executor.program.constants
-        weights = overrides["weights"]
-        bias = overrides.get("bias", constants[call.constants["bias"]].data)
-        if constants[call.constants["weights"]].axis != 0:
-            weights = np.moveaxis(weights, -1, 0)
-        matrix = np.ascontiguousarray(weights).reshape(len(bias), -1)
-        limit = int(accumulator_bound(matrix, bias, call.parameters["input_zero_point"]))
-        proof = AccumulatorProof(call.name, limit, limit.bit_length() + 1)
-        try:
-            overrides["accumulator_bits"] = required_bits(
-                self._profile, proof, real_multipliers(self._executor.program, call)
-            )
-        except LoweringError as error:
-            raise TrainingError(
-                f"training has grown the weights too far: {error}; or use a smaller learning rate"
-            ) from error
-
     def step(self, features: NDArray[Any], labels: NDArray[np.int32]) -> StepReport:
         """Take one step on one batch of features (see `features`) and labels int32 [batch]."""
         self._check_labels(labels, self.batch)
-        plus, minus, saturated = [], [], 0
-        for direction in range(self.config.num_directions):
-            loss_plus, clipped_plus = self._probe(features, labels, direction, 1)
-            loss_minus, clipped_minus = self._probe(features, labels, direction, -1)
-            plus.append(loss_plus)
-            minus.append(loss_minus)
-            saturated += clipped_plus + clipped_minus
+        widths = self._widths.choose()
+        results = self._each(
+            [
+                partial(worker.run, features, labels, self.steps_taken, passes, widths)
+                for worker, passes in zip(
+                    self._workers, _slices(self.config.num_directions, len(self._workers)), strict=True
+                )
+            ]
+        )
+        losses: dict[Pass, int] = {}
+        saturated = 0
+        for found, clipped in results:
+            losses |= found
+            saturated += clipped
+        plus = tuple(losses[direction, 1] for direction in range(self.config.num_directions))
+        minus = tuple(losses[direction, -1] for direction in range(self.config.num_directions))
         signs = tuple((p > m) - (p < m) for p, m in zip(plus, minus, strict=True))
         moved, clipped = self.apply(signs)
-        report = StepReport(
-            self.steps_taken - 1, tuple(plus), tuple(minus), signs, saturated, moved, clipped, self.batch
-        )
-        return report
+        return StepReport(self.steps_taken - 1, plus, minus, signs, saturated, moved, clipped, self.batch)
 
     def apply(self, signs: tuple[int, ...]) -> tuple[int, int]:
         """Take the step that the signs mean, without any inference; return (moved, clipped) values.
@@ -192,28 +141,26 @@ class Trainer:
         """
         if len(signs) != self.config.num_directions or not set(signs) <= {-1, 0, 1}:
             raise InputError(f"signs must be {self.config.num_directions} of -1, 0, 1; got {signs}")
-        self._signs[:] = signs
         moved = saturated = 0
         if any(signs):
-            for item in self.trainables:
-                item.update(
-                    item.values.reshape(-1),
-                    self._signs,
-                    item.multiplier,
-                    item.shift,
-                    self._table,
-                    self._block,
-                    self._counts,
-                    self.config.seed,
-                    self.steps_taken,
-                    item.tensor,
-                    rounding_code(self.config),
-                    distribution_code(self.config),
-                )
-                moved += int(self._counts[0])
-                saturated += int(self._counts[1])
+            for counts in self._each(
+                [partial(update.run, self.steps_taken, signs) for update in self._updates]
+            ):
+                moved += counts[0]
+                saturated += counts[1]
         self.steps_taken += 1
         return moved, saturated
+
+    def _each(self, jobs: Sequence[Callable[[], _T]]) -> list[_T]:
+        """Run the jobs side by side, the first one on this thread; all end before any error is raised."""
+        if self._pool is None:
+            return [job() for job in jobs]
+        others = [self._pool.submit(job) for job in jobs[1:]]
+        try:
+            first = jobs[0]()
+        finally:
+            wait(others)
+        return [first, *(other.result() for other in others)]
 
     def fit(
         self, x: NDArray[Any], y: NDArray[np.int32], steps: int, on_step: OnStep | None = None
@@ -268,3 +215,24 @@ class Trainer:
         """Return the Program with the trained values (copies), its accumulators proved anew."""
         values = {item.name: item.values.copy() for item in self.trainables}
         return with_proved_accumulators(self.program.with_constants(values))
+
+
+def _prepared_copy(objective: Objective, program: Program, batch: int) -> Objective:
+    own = copy.copy(objective)
+    own.prepare(program, batch)
+    return own
+
+
+def _slices(num_directions: int, workers: int) -> list[list[Pass]]:
+    """Deal the passes out in order, as evenly as they go: a pair is split between two workers at most."""
+    passes = [(direction, sign) for direction in range(num_directions) for sign in (1, -1)]
+    ends = [len(passes) * k // workers for k in range(workers + 1)]
+    return [passes[start:end] for start, end in pairwise(ends)]
+
+
+def _shared_out(items: Sequence[Trainable], threads: int) -> list[list[Trainable]]:
+    """Deal the trained values out so that the largest share is small; no share is empty."""
+    shares: list[list[Trainable]] = [[] for _ in range(min(threads, len(items)))]
+    for item in sorted(items, key=lambda item: -item.values.size):
+        min(shares, key=lambda share: sum(other.values.size for other in share)).append(item)
+    return shares

@@ -127,3 +127,21 @@ def llvm_ir(dispatcher: Any, *arguments: Any) -> str:
     signature = tuple(numba.typeof(argument) for argument in arguments)
     fresh.compile(signature)
     return "\n".join(fresh.inspect_llvm().values())
+
+
+def kernel_from_source(name: str, source: str, near: str, names: dict[str, Any]) -> Any:
+    """Make a kernel of generated source that reads the given global names; cached beside file `near`."""
+    namespace = {**names, "__name__": f"{__package__}.{Path(near).stem}"}
+    exec(compile(source, near, "exec"), namespace)
+    return kernel(namespace[name])
+
+
+def compiled_at(dispatcher: Any, signature: tuple[Any, ...]) -> Any:
+    """Compile a kernel for Numba types (or load it from the cache) and return the compilation's result."""
+    dispatcher.compile(signature)
+    return dispatcher.overloads[signature]
+
+
+def native_address(compiled: Any) -> int:
+    """Return the address of a compilation's machine code, valid as long as the process lives."""
+    return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))

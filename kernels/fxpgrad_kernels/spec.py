@@ -66,8 +66,8 @@ def parameter(name: str, low: int, high: int) -> Argument:
     return Argument(name, "parameter", "int64", (), low, high)
 
 
-def _aligned(elements: int, dtype: str) -> NDArray[Any]:
-    """Return zeros that start on a cache line."""
+def aligned_zeros(elements: int, dtype: str) -> NDArray[Any]:
+    """Return a flat array of zeros that starts on a cache line."""
     size = np.dtype(dtype).itemsize * elements
     raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
@@ -136,7 +136,7 @@ class KernelSpec:
             return {}
         shapes = {argument.name: constants[argument.name].shape for argument in self.of_role("constant")}
         sizes = self.preparation.elements(shapes, parameters)
-        prepared = {a.name: _aligned(sizes[a.name], a.dtype) for a in self.of_role("prepared")}
+        prepared = {a.name: aligned_zeros(sizes[a.name], a.dtype) for a in self.of_role("prepared")}
         self.prepare_into(prepared, constants, parameters)
         return prepared
 

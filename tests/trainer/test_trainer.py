@@ -15,10 +15,11 @@ from fxpgrad.program.program import Program, constants_sha256
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy, PrototypeCrossEntropy
 from fxpgrad.trainer.report import StepReport
+from fxpgrad.trainer.trainable import distribution_code
 from fxpgrad.trainer.trainer import Trainer
 from fxpgrad.trainer.watch import Watch
 from fxpgrad_kernels.loss.cross_entropy_ref import cross_entropy_linear_ref
-from fxpgrad_kernels.registry import kernel_named
+from fxpgrad_kernels.random.distributions import direction_table
 from tests.trainer.small_programs import dense_integers, dense_program, image_program
 
 FAST = TrainerConfig(epsilon=1e-2, learning_rate=2e-2, seed=3)
@@ -57,9 +58,11 @@ def test_rademacher_directions_learn_too() -> None:
     assert (run_program(trainer.adapted(), x).argmax(1) == y).mean() > 0.8
 
 
-def test_one_step_equals_its_definition_from_references() -> None:
+@pytest.mark.parametrize("paired", [True, False])
+def test_one_step_equals_its_definition_from_references(paired: bool) -> None:
     program, x, y = image_program()
-    trainer = Trainer(program, FAST, LinearCrossEntropy(), len(x))
+    trainer = Trainer(program, FAST, LinearCrossEntropy(), len(x), paired=paired)
+    table = direction_table(distribution_code(FAST))
     before = {item.name: item.values.copy() for item in trainer.trainables}
     report = trainer.step(x, y)
     losses: dict[int, list[int]] = {1: [], -1: []}
@@ -70,9 +73,8 @@ def test_one_step_equals_its_definition_from_references() -> None:
         for sign in (1, -1):
             perturbed = {}
             for item in trainer.trainables:
-                reference = kernel_named(item.perturb.__name__).reference
-                flat = reference(
-                    before[item.name].reshape(-1), item.epsilon, trainer._table, 3, 0, direction,
+                flat = item.perturb.reference(
+                    before[item.name].reshape(-1), item.epsilon, table, 3, 0, direction,
                     item.tensor, sign, 0, 0,
                 )  # fmt: skip
                 perturbed[item.name] = flat.reshape(before[item.name].shape)
@@ -84,10 +86,9 @@ def test_one_step_equals_its_definition_from_references() -> None:
     assert report.losses_minus == tuple(losses[-1])
     assert report.signs == tuple(int(np.sign(p - m)) for p, m in zip(losses[1], losses[-1], strict=True))
     for item in trainer.trainables:
-        reference = kernel_named(item.update.__name__).reference
-        expected, _ = reference(
+        expected, _ = item.update.reference(
             before[item.name].reshape(-1), np.array(report.signs, np.int32), item.multiplier, item.shift,
-            trainer._table, 3, 0, item.tensor, 1, 0,
+            table, 3, 0, item.tensor, 1, 0,
         )  # fmt: skip
         np.testing.assert_array_equal(item.values.reshape(-1), expected)
 
@@ -103,6 +104,20 @@ def test_same_seed_gives_the_same_weights_in_two_runs_and_two_threads() -> None:
         thread.join()
     assert together == [alone, alone]
     assert _digest(_train(dataclasses.replace(FAST, seed=4))) != alone
+
+
+@pytest.mark.parametrize("directions", [1, 3])
+@pytest.mark.parametrize("scope", ["ft", "lp"])
+def test_threads_and_pairing_change_no_bit(scope: str, directions: int) -> None:
+    program, x, y = image_program()
+    config = dataclasses.replace(FAST, scope=scope, num_directions=directions)  # type: ignore[arg-type]
+    seen = set()
+    for threads in (1, 2, 3, 7):
+        for paired in (True, False):
+            trainer = Trainer(program, config, LinearCrossEntropy(), len(x), threads=threads, paired=paired)
+            report = trainer.fit(x, y, 3)
+            seen.add((_digest(trainer), report))
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize("rounding", ["nearest", "stochastic", "floor"])
@@ -165,13 +180,13 @@ def test_prototype_objective_trains_features() -> None:
 
 def test_scratch_is_the_arena_and_one_layer_in_the_planner_and_in_the_allocator() -> None:
     program, x, y = image_program()
-    trainer = Trainer(program, FAST, LinearCrossEntropy(), len(x))
+    trainer = Trainer(program, FAST, LinearCrossEntropy(), len(x), paired=False)
     largest = max(
         sum(program.constants[call.constants[role]].data.nbytes for role in ("weights", "bias"))
         for call in program.calls
         if "weights" in call.constants
     )
-    assert trainer.scratch_bytes <= trainer._executor.plan.peak_bytes + largest + 2 * 16
+    assert trainer.scratch_bytes <= trainer._executor.plan.peak_bytes + 2 * largest + 4 * 64
     trainer.step(x, y)
     tracemalloc.start()
     try:

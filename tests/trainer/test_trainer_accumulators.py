@@ -17,9 +17,10 @@ from fxpgrad.program.prove import prove
 from fxpgrad.quantize import quantize_graph
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
-from fxpgrad.trainer.trainable import make_trainables
+from fxpgrad.trainer.trainable import distribution_code, largest_probe, make_trainables
 from fxpgrad.trainer.trainer import Trainer
 from fxpgrad_kernels.loss.cross_entropy_ref import cross_entropy_linear_ref
+from fxpgrad_kernels.random.distributions import direction_table
 from tests.kernels.tflm_weighted import weighted_cases
 from tests.program.weighted_graphs import layer_graph
 from tests.trainer.small_programs import dense_integers, dense_program, image_program
@@ -62,25 +63,18 @@ def test_a_probe_beyond_int32_is_summed_in_64_bits() -> None:
     assert 2**31 - proofs[0].bound < 128 * WIDE
     config = TrainerConfig(epsilon=1e-1, learning_rate=1e-3, seed=1, train_bias=False, num_directions=2)
     trainer = Trainer(program, config, LinearCrossEntropy(), len(x))
-    seen: list[int] = []
-    choose = trainer._choose_accumulator
-
-    def spy(bound, overrides):  # type: ignore[no-untyped-def]
-        choose(bound, overrides)
-        seen.append(overrides["accumulator_bits"])
-
-    trainer._choose_accumulator = spy  # type: ignore[method-assign]
+    assert trainer._widths.choose()[program.calls[0].name] == 64
     report = trainer.step(x, y)
-    assert 64 in seen
     objective = trainer._objective
+    table = direction_table(distribution_code(config))
     expected = []
     for direction in range(2):
         for sign in (1, -1):
-            fresh = Trainer(program, config, LinearCrossEntropy(), len(x))
             changed = {}
-            for item in fresh.trainables:
-                overrides, _ = fresh._perturbed([item], direction, sign)
-                changed[item.name] = overrides[item.role].copy()
+            for item in make_trainables(program, config):
+                changed[item.name] = item.perturb.reference(
+                    item.values.reshape(-1), item.epsilon, table, 1, 0, direction, item.tensor, sign, 0, 0
+                ).reshape(item.values.shape)
             wide = dataclasses.replace(
                 program.with_constants(changed),
                 calls=tuple(
@@ -135,22 +129,21 @@ def test_depthwise_channels_get_their_own_probe_and_update() -> None:
 
 def test_the_bound_of_a_perturbed_depthwise_layer_is_taken_by_channel() -> None:
     program, x, _ = image_program()
-    trainer = Trainer(program, TrainerConfig(epsilon=1e-2), LinearCrossEntropy(), len(x))
-    bound = next(b for b in trainer._executor.calls if b.call.kernel.startswith("depthwise"))
-    weights = program.constants[bound.call.constants["weights"]].data
+    config = TrainerConfig(epsilon=1e-2)
+    trainer = Trainer(program, config, LinearCrossEntropy(), len(x))
+    call = next(call for call in program.calls if call.kernel.startswith("depthwise"))
+    items = {item.role: item for item in trainer.trainables if item.call == call.name}
     # One channel at full scale: 9 taps stay far below int32; rows of 9 mixed channels would hide it.
-    grown = weights.copy()
-    grown[..., 0] = 32767
-    bias = program.constants[bound.call.constants["bias"]].data.copy()
-    limit = 128 * 9 * 32767 + abs(bound.call.parameters["input_zero_point"]) * 9 * 32767
+    items["weights"].values[..., 0] = 32767
+    zero_point = call.parameters["input_zero_point"]
+    limit = (128 + abs(zero_point)) * 9 * (32767 + largest_probe(items["weights"], config))
+    bias = items["bias"].values
     bias[:] = 0
-    bias[0] = 2**31 - 1 - limit if bound.call.parameters["input_zero_point"] <= 0 else -(2**31 - 1 - limit)
-    overrides = {"weights": grown, "bias": bias}
-    trainer._choose_accumulator(bound, overrides)
-    assert overrides["accumulator_bits"] == 32
+    most = 2**31 - 1 - limit - largest_probe(items["bias"], config)
+    bias[0] = most if zero_point <= 0 else -most
+    assert trainer._widths.choose()[call.name] == 32
     bias[0] += 1 if bias[0] >= 0 else -1
-    trainer._choose_accumulator(bound, overrides)
-    assert overrides["accumulator_bits"] == 64
+    assert trainer._widths.choose()[call.name] == 64
 
 
 def test_bad_labels_and_signs_never_reach_a_kernel() -> None:

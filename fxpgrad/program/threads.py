@@ -1,0 +1,98 @@
+"""Threads: the rows of a batch dealt out, to each thread an executor and an arena of its own.
+
+Kernels release the interpreter's lock and run for a whole network at a time, so that plain Python
+threads are enough: nothing here can abort, and no thread starts others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxpgrad.errors import InputError
+from fxpgrad.program.execute import Executor, Feed, check_feed, named_inputs, run_program
+from fxpgrad.program.program import Program
+
+
+class ThreadedExecutor:
+    """Runs a Program for one batch size on up to `threads` threads; the results do not depend on them.
+
+    Raises
+    ------
+    InputError
+        `threads` is no positive integer, or the Program keeps state from row to row.
+    """
+
+    def __init__(self, program: Program, batch: int, threads: int) -> None:
+        if not isinstance(threads, int) or threads < 1:
+            raise InputError(f"threads must be an integer of at least 1; got {threads!r}")
+        if program.variables and threads > 1:
+            raise InputError(f"program {program.name} keeps state from row to row: it runs on one thread")
+        count = min(threads, batch)
+        ends = [batch * k // count for k in range(count + 1)]
+        self.program = program
+        self.batch = batch
+        self._rows = [slice(start, end) for start, end in pairwise(ends)]
+        first = Executor(program, ends[1])
+        self._executors = [first]
+        self._executors += [Executor(program, end - start, like=first) for start, end in pairwise(ends[1:])]
+        self._pool = ThreadPoolExecutor(count - 1, "fxpgrad-rows") if count > 1 else None
+
+    def load_all(self, feed: Feed) -> None:
+        """Copy a batch into every input: one array, or a mapping by name."""
+        rows = check_feed(self.program, feed)
+        if rows != self.batch:
+            raise InputError(f"this executor was planned for batches of {self.batch}; got {rows}")
+        arrays = named_inputs(self.program, feed)
+        for executor, part in zip(self._executors, self._rows, strict=True):
+            executor.load_all({name: x[part] for name, x in arrays.items()})
+
+    def execute(self) -> None:
+        """Run all calls on what is loaded."""
+        if self._pool is None:
+            self._executors[0].execute()
+            return
+        others = [self._pool.submit(executor.execute) for executor in self._executors[1:]]
+        try:
+            self._executors[0].execute()
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+
+    def run(self, feed: Feed) -> NDArray[Any]:
+        """Run one batch and return a copy of the first output."""
+        self.load_all(feed)
+        self.execute()
+        return np.concatenate([executor.value(self.program.outputs[0]) for executor in self._executors])
+
+
+def run_on_threads(program: Program, feed: Feed, threads: int, batch: int = 32) -> NDArray[Any]:
+    """Run any number of rows on several threads, `batch` a thread at a time; return the first output."""
+    total = check_feed(program, feed)
+    whole = total // (batch * threads) * (batch * threads) if threads > 1 else 0
+    parts = []
+    if whole:
+        executor = ThreadedExecutor(program, batch * threads, threads)
+        parts = [
+            executor.run(_rows(program, feed, start, start + executor.batch))
+            for start in range(0, whole, executor.batch)
+        ]
+    if whole < total:
+        rest = _rows(program, feed, whole, total)
+        left = total - whole
+        parts.append(
+            run_program(program, rest, batch)
+            if threads == 1 or program.variables
+            else ThreadedExecutor(program, left, threads).run(rest)
+        )
+    return np.concatenate(parts)
+
+
+def _rows(program: Program, feed: Feed, start: int, end: int) -> Mapping[str, NDArray[Any]]:
+    return {name: x[start:end] for name, x in named_inputs(program, feed).items()}

@@ -1,0 +1,88 @@
+"""Which accumulator a trained layer needs while it is probed: proved once a step, for every direction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxpgrad.errors import LoweringError, TrainingError
+from fxpgrad.program.program import Call, Program
+from fxpgrad.program.prove import AccumulatorProof, channel_bounds, real_multipliers, required_bits
+from fxpgrad.trainer.config import TrainerConfig
+from fxpgrad.trainer.trainable import Trainable, largest_probe
+from fxpgrad_kernels.arithmetic.profiles import profile_named
+from fxpgrad_kernels.training.accumulator_bound import accumulator_bound
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    call: Call
+    weights: NDArray[Any]
+    bias: NDArray[Any]
+    axis: int
+    reach: int
+    real: NDArray[np.float64] | None
+
+
+class AccumulatorWidths:
+    """Chooses 32 or 64 bits for each trained layer, safe for every probe of the present values.
+
+    A probe changes a weight by at most d (of its channel) and a bias by at most e, so that no partial
+    sum of n products exceeds bound(w) + (128 + |zero point|) * n * d + e.
+    """
+
+    def __init__(
+        self, program: Program, trained: Mapping[str, Sequence[Trainable]], config: TrainerConfig
+    ) -> None:
+        self._profile = profile_named(program.profile)
+        calls = {call.name: call for call in program.calls}
+        self._layers = tuple(_layer(program, calls[name], items, config) for name, items in trained.items())
+
+    def choose(self) -> dict[str, int]:
+        """Return the width of each trained call, by name.
+
+        Raises
+        ------
+        TrainingError
+            The weights have grown until no width gives the exact result.
+        """
+        widths = {}
+        for layer in self._layers:
+            limit = _bound(layer) + layer.reach
+            proof = AccumulatorProof(layer.call.name, limit, limit.bit_length() + 1)
+            try:
+                widths[layer.call.name] = required_bits(self._profile, proof, layer.real)
+            except LoweringError as error:
+                raise TrainingError(
+                    f"training has grown the weights too far: {error}; or use a smaller learning rate"
+                ) from error
+        return widths
+
+
+def _layer(program: Program, call: Call, items: Sequence[Trainable], config: TrainerConfig) -> _Layer:
+    values = {item.role: item.values for item in items}
+    probes = {item.role: largest_probe(item, config) for item in items}
+    weights = program.constants[call.constants["weights"]]
+    bias = values.get("bias", program.constants[call.constants["bias"]].data)
+    products = weights.data.size // len(bias)
+    reach = (128 + abs(call.parameters["input_zero_point"])) * products * probes["weights"]
+    return _Layer(
+        call,
+        values["weights"],
+        bias,
+        weights.axis,
+        reach + probes.get("bias", 0),
+        real_multipliers(program, call),
+    )
+
+
+def _bound(layer: _Layer) -> int:
+    zero_point = layer.call.parameters["input_zero_point"]
+    if layer.axis == 0:
+        matrix = layer.weights.reshape(len(layer.bias), -1)
+        return int(accumulator_bound(matrix, layer.bias, zero_point))
+    return int(channel_bounds(layer.weights, layer.bias, zero_point, channel_axis=layer.axis).max())

@@ -1,0 +1,34 @@
+"""Threads: the rows are dealt out, and no bit depends on how."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fxpgrad.errors import InputError
+from fxpgrad.program.execute import run_program
+from fxpgrad.program.lower import lower
+from fxpgrad.program.threads import ThreadedExecutor, run_on_threads
+from tests.program.random_programs import random_samples, small_network
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 33])
+def test_threads_change_no_bit(rows: int) -> None:
+    program = lower(small_network()[1])
+    x = random_samples(program, 0, rows)
+    wanted = run_program(program, x)
+    for threads in (1, 2, 3, 8):
+        np.testing.assert_array_equal(run_on_threads(program, x, threads, batch=4), wanted)
+        executor = ThreadedExecutor(program, rows, threads)
+        np.testing.assert_array_equal(executor.run(x), wanted)
+        np.testing.assert_array_equal(executor.run(x), wanted)
+
+
+def test_rows_that_do_not_fit_and_bad_thread_counts_are_refused() -> None:
+    program = lower(small_network()[1])
+    x = random_samples(program, 0, 3)
+    with pytest.raises(InputError, match="planned for batches of 2; got 3"):
+        ThreadedExecutor(program, 2, 2).run(x)
+    for threads in (0, -1, 1.5):
+        with pytest.raises(InputError, match="threads must be an integer of at least 1"):
+            ThreadedExecutor(program, 2, threads)  # type: ignore[arg-type]
