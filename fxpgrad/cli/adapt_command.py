@@ -96,6 +96,19 @@ def _default(field: str) -> str:
     show_default=True,
     help="Train the model's own last layer, or a prototype classifier put on its features.",
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads that share the passes of a step, each with scratch of its own; changes the time only.",
+)
+@click.option(
+    "--paired",
+    is_flag=True,
+    help="Run both passes of a direction side by side: less time where weights are many and samples few, "
+    "twice the scratch, the same result.",
+)
 @profile_option
 @json_option
 def adapt_command(
@@ -107,6 +120,8 @@ def adapt_command(
     steps: int | None,
     batch: int | None,
     head: HeadChoice,
+    threads: int,
+    paired: bool,
     profile: str | None,
     as_json: bool,
     **chosen: Any,
@@ -130,7 +145,18 @@ def adapt_command(
         def show(report: StepReport) -> None:
             bar.update(task, advance=1, loss=f"{report.mean_loss:.4f}")
 
-        result = adapt(program, labelled.x, labelled.y, config, count, batch=batch, head=head, on_step=show)
+        result = adapt(
+            program,
+            labelled.x,
+            labelled.y,
+            config,
+            count,
+            batch=batch,
+            head=head,
+            threads=threads,
+            paired=paired,
+            on_step=show,
+        )
     save(result.program, output)
     seconds = time.perf_counter() - started
     payload = _payload(result, labelled, output, seconds) | {

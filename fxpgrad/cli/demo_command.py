@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from typing import Any, get_args
 
 import click
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from fxpgrad.cli.terminal import (
     byte_text,
+    default_threads,
     json_option,
     percent,
     print_json,
@@ -21,13 +21,7 @@ from fxpgrad.cli.terminal import (
 from fxpgrad.experiments.demo import DemoReport, DemoSettings, MethodResult, Sampling, run_demo
 
 _DEFAULTS = DemoSettings()
-_MOST_THREADS = 8
 _TRAINS = {"zero_shot": "nothing", "ff_lp": "last layer", "ff_ft": "all layers", "bp_ft": "all layers"}
-
-
-def default_threads() -> int:
-    """Return one thread per processor, at most 8."""
-    return min(os.cpu_count() or 1, _MOST_THREADS)
 
 
 @click.command("demo")

@@ -7,12 +7,14 @@ from rich.table import Table
 
 from fxpgrad.cli.terminal import (
     FILE_NAME,
+    default_threads,
     json_option,
     load_model,
     percent,
     print_json,
     print_rich,
     profile_option,
+    threads_option,
 )
 from fxpgrad.experiments.evaluate import Evaluation, class_count, evaluate, wilson_interval
 from fxpgrad.tasks.npz_data import load_labelled
@@ -25,15 +27,18 @@ from fxpgrad.tasks.npz_data import load_labelled
 )
 @click.option("--real", is_flag=True, help="x holds real numbers.")
 @profile_option
+@threads_option
 @json_option
-def evaluate_command(model: str, data: str, real: bool, profile: str | None, as_json: bool) -> None:
+def evaluate_command(
+    model: str, data: str, real: bool, profile: str | None, threads: int | None, as_json: bool
+) -> None:
     """Measure accuracy on labelled data.
 
     MODEL is an .fxp, .tflite or .onnx file whose first output holds one score per class.
     """
     program = load_model(model, profile)
     labelled = load_labelled(data, program, real=real, classes=class_count(program))
-    result = evaluate(program, labelled.x, labelled.y)
+    result = evaluate(program, labelled.x, labelled.y, threads=threads or default_threads())
     if as_json:
         print_json(_payload(result))
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,24 @@ from numpy.typing import NDArray
 from fxpgrad.cli.arrays import npy_bytes, npz_bytes
 from fxpgrad.cli.terminal import (
     FILE_NAME,
+    default_threads,
     json_option,
     print_json,
     print_rich,
     profile_option,
     progress_bar,
     require_writable,
+    threads_option,
     warn_of_doubts,
 )
 from fxpgrad.errors import InputError
 from fxpgrad.files import write_atomically
 from fxpgrad.importers.model_file import load_program
-from fxpgrad.program.execute import check_feed, joined, only_input, run_batches
+from fxpgrad.program.execute import Executor, Feed, check_feed, joined, only_input, run_batches
 from fxpgrad.program.lower import UNREPRODUCED
 from fxpgrad.program.program import Program
 from fxpgrad.program.real_values import dequantize_output, quantize_input
+from fxpgrad.program.threads import ThreadedExecutor, threaded_batches
 from fxpgrad.tasks.npz_data import load_array, load_arrays
 
 Arrays = dict[str, NDArray[Any]]
@@ -58,6 +61,7 @@ Arrays = dict[str, NDArray[Any]]
     help=".npz file to write with every layer's integers by tensor name.",
 )
 @click.option("--batch", default=32, show_default=True, help="Samples per inference; the result is the same.")
+@threads_option
 @json_option
 def run_command(
     model: str,
@@ -67,6 +71,7 @@ def run_command(
     real: bool,
     dump_path: str | None,
     batch: int,
+    threads: int | None,
     as_json: bool,
 ) -> None:
     """Run a model on a file of samples.
@@ -96,7 +101,11 @@ def run_command(
         feed = {name: quantize_input(program.tensors[name], x) for name, x in feed.items()}
     samples = check_feed(program, feed)
     started = time.perf_counter()
-    tensors = _run(program, feed, samples, batch, every=dump_path is not None)
+    tensors = (
+        _run_layers(program, feed, samples, batch)
+        if dump_path is not None
+        else _run(program, feed, samples, batch, threads or default_threads())
+    )
     seconds = time.perf_counter() - started
     results = {name: tensors[name] for name in program.outputs}
     if real:
@@ -131,14 +140,29 @@ def _load_feed(program: Program, path: str) -> Arrays:
     return load_arrays(path)
 
 
-def _run(program: Program, feed: Arrays, samples: int, batch: int, *, every: bool) -> Arrays:
-    """Return the outputs, or every tensor, for all rows; a tensor counts as after its last write."""
+def _run(program: Program, feed: Arrays, samples: int, batch: int, threads: int) -> Arrays:
+    """Return the outputs for all rows."""
+    batches: Iterable[tuple[Executor | ThreadedExecutor, Feed]] = (
+        run_batches(program, feed, batch)
+        if program.variables
+        else threaded_batches(program, feed, threads, batch)
+    )
+    return _joined(program, samples, ((e.run_all(rows), e.batch) for e, rows in batches))
+
+
+def _run_layers(program: Program, feed: Arrays, samples: int, batch: int) -> Arrays:
+    """Return every tensor for all rows, as it is after its last write."""
+    batches = run_batches(program, feed, batch)
+    return _joined(program, samples, ((dict(e.layers(rows)), e.batch) for e, rows in batches))
+
+
+def _joined(program: Program, samples: int, batches: Iterator[tuple[Arrays, int]]) -> Arrays:
     with progress_bar() as bar:
         task = bar.add_task(program.name, total=samples)
 
-        def batches() -> Iterator[Arrays]:
-            for executor, rows in run_batches(program, feed, batch):
-                yield dict(executor.layers(rows)) if every else executor.run_all(rows)
-                bar.advance(task, executor.batch)
+        def watched() -> Iterator[Arrays]:
+            for arrays, rows in batches:
+                yield arrays
+                bar.advance(task, rows)
 
-        return joined(batches())
+        return joined(watched())

@@ -38,6 +38,9 @@ class FileName(click.types.StringParamType):
 FILE_NAME = FileName()
 
 
+_MOST_THREADS = 8
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --json to a command (parameter `as_json`)."""
     option = click.option(
@@ -57,6 +60,22 @@ def profile_option(command: Callable[..., Any]) -> Callable[..., Any]:
         default=None,
         help="Rounding profile: which runtime's arithmetic a .tflite or .onnx model is lowered to. "
         "[default: tflite_double for .tflite, onnx_float32 for .onnx; an .fxp file has its own]",
+    )
+    return option(command)
+
+
+def default_threads() -> int:
+    """Return one thread per processor that this process may use, at most 8."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, _MOST_THREADS)
+
+
+def threads_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--threads` to a command that runs rows; it receives `threads`, None if not given."""
+    option = click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        help="Threads that share the rows; changes the time only.  [default: one per CPU, at most 8]",
     )
     return option(command)
 

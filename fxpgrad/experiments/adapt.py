@@ -90,6 +90,8 @@ def adapt(
     *,
     batch: int | None = None,
     head: HeadChoice = "auto",
+    threads: int = 1,
+    paired: bool = False,
     on_step: OnStep | None = None,
 ) -> AdaptedProgram:
     """Train a classifier on labelled data and return it in its original form.
@@ -107,6 +109,8 @@ def adapt(
         Samples per step, 1..n; None means all, but at most 32.
     head
         Which head to train; see `choose_head`.
+    threads, paired
+        How the passes of a step are run, see `Trainer`; they change time and scratch only.
     on_step
         Called after every step.
 
@@ -122,7 +126,9 @@ def adapt(
     size = min(len(x), 32) if batch is None else batch
     if not 1 <= size <= len(x):
         raise InputError(f"batch must be in 1..{len(x)}, the number of samples; got {size}")
-    trainer = Trainer(with_accumulator_output(before), config, LinearCrossEntropy(), size)
+    trainer = Trainer(
+        with_accumulator_output(before), config, LinearCrossEntropy(), size, threads=threads, paired=paired
+    )
     report = trainer.fit(x, y, steps, on_step)
     values = {item.name: item.values.copy() for item in trainer.trainables}
     after = with_proved_accumulators(before.with_constants(values))

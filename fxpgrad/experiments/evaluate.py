@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError
-from fxpgrad.program.execute import run_program
 from fxpgrad.program.program import Program
+from fxpgrad.program.threads import run_on_threads
 
 _Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
@@ -80,7 +80,9 @@ def class_count(program: Program) -> int:
     return info.shape[0]
 
 
-def evaluate(program: Program, x: NDArray[Any], y: NDArray[np.int32], batch: int = 32) -> Evaluation:
+def evaluate(
+    program: Program, x: NDArray[Any], y: NDArray[np.int32], batch: int = 32, threads: int = 1
+) -> Evaluation:
     """Classify by the largest value of the first output (the first of equal ones) and count.
 
     Parameters
@@ -91,11 +93,11 @@ def evaluate(program: Program, x: NDArray[Any], y: NDArray[np.int32], batch: int
         The Program's input type, [n, ...input shape].
     y
         int32 [n], 0..classes-1.
-    batch
-        Samples per inference; does not change the result.
+    batch, threads
+        Samples per inference, and threads that share the samples; neither changes the result.
     """
     classes = class_count(program)
-    right = run_program(program, x, batch).argmax(axis=1) == y
+    right = run_on_threads(program, x, threads, batch).argmax(axis=1) == y
     samples = np.bincount(y, minlength=classes)
     correct = np.bincount(y[right], minlength=classes)
     labels = np.flatnonzero(samples)

@@ -6,7 +6,7 @@ threads are enough: nothing here can abort, and no thread starts others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
 from typing import Any
@@ -67,32 +67,40 @@ class ThreadedExecutor:
 
     def run(self, feed: Feed) -> NDArray[Any]:
         """Run one batch and return a copy of the first output."""
+        return self.run_all(feed)[self.program.outputs[0]]
+
+    def run_all(self, feed: Feed) -> dict[str, NDArray[Any]]:
+        """Run one batch and return copies of all outputs by name."""
         self.load_all(feed)
         self.execute()
-        return np.concatenate([executor.value(self.program.outputs[0]) for executor in self._executors])
+        return {
+            name: np.concatenate([executor.value(name) for executor in self._executors])
+            for name in self.program.outputs
+        }
+
+
+def threaded_batches(
+    program: Program, feed: Feed, threads: int, batch: int = 32
+) -> Iterator[tuple[ThreadedExecutor, Feed]]:
+    """Yield (executor, rows) for each stretch of rows, `batch` a thread at a time."""
+    total = check_feed(program, feed)
+    arrays = named_inputs(program, feed)
+    executor = None
+    for start in range(0, total, batch * threads):
+        part = {name: x[start : start + batch * threads] for name, x in arrays.items()}
+        size = min(batch * threads, total - start)
+        if executor is None or executor.batch != size:
+            executor = ThreadedExecutor(program, size, threads)
+        yield executor, part
 
 
 def run_on_threads(program: Program, feed: Feed, threads: int, batch: int = 32) -> NDArray[Any]:
-    """Run any number of rows on several threads, `batch` a thread at a time; return the first output."""
-    total = check_feed(program, feed)
-    whole = total // (batch * threads) * (batch * threads) if threads > 1 else 0
-    parts = []
-    if whole:
-        executor = ThreadedExecutor(program, batch * threads, threads)
-        parts = [
-            executor.run(_rows(program, feed, start, start + executor.batch))
-            for start in range(0, whole, executor.batch)
-        ]
-    if whole < total:
-        rest = _rows(program, feed, whole, total)
-        left = total - whole
-        parts.append(
-            run_program(program, rest, batch)
-            if threads == 1 or program.variables
-            else ThreadedExecutor(program, left, threads).run(rest)
-        )
-    return np.concatenate(parts)
+    """Run any number of rows and return the first output for all of them.
 
-
-def _rows(program: Program, feed: Feed, start: int, end: int) -> Mapping[str, NDArray[Any]]:
-    return {name: x[start:end] for name, x in named_inputs(program, feed).items()}
+    A stateful Program runs its rows one by one, in order, on one thread.
+    """
+    if program.variables:
+        return run_program(program, feed, batch)
+    return np.concatenate(
+        [executor.run(part) for executor, part in threaded_batches(program, feed, threads, batch)]
+    )
