@@ -8,6 +8,7 @@ from typing import IO, Any
 import click
 
 from fxpgrad.cli.adapt_command import adapt_command
+from fxpgrad.cli.bench_command import bench_command
 from fxpgrad.cli.check_command import check_command
 from fxpgrad.cli.convert_command import convert_command
 from fxpgrad.cli.demo_command import demo_command
@@ -103,5 +104,6 @@ for _command in (
     convert_command,
     adapt_command,
     evaluate_command,
+    bench_command,
 ):
     application.add_command(_command)

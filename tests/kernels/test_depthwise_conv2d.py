@@ -34,13 +34,23 @@ WEIGHTS = {
 every_kernel = pytest.mark.parametrize("name", BY_NAME)
 
 
-def legal_case(rng: np.random.Generator, profile: Profile, weights_dtype: str) -> dict[str, Any]:
-    """Return legal arguments: padding up to twice the kernel, any output size, any multiplicity."""
+def legal_case(
+    rng: np.random.Generator, profile: Profile, weights_dtype: str, *, vectors: bool = False
+) -> dict[str, Any]:
+    """Return legal arguments: padding up to twice the kernel, any output size, any multiplicity.
+
+    With `vectors`, sizes at which vectors, tiles of pixels and blocks of taps are whole, or just not.
+    """
     height, width, channels = (int(n) for n in rng.integers(1, (6, 6, 5)))
     if rng.random() < 0.1:
         channels = int(rng.choice([17, 50]))
     outputs = channels * int(rng.choice([1, 1, 1, 2, 3]))
     taps = rng.choice([1, 2, 3, 3, 4], 2)
+    if vectors:
+        height, width = (int(n) for n in rng.integers(1, (8, 20)))
+        channels = int(rng.choice([3, 6, 8, 12, 15, 16, 24, 31, 32, 40, 48, 64]))
+        outputs = channels * int(rng.choice([1, 1, 1, 1, 2]))
+        taps = rng.choice([1, 3, 3, 3, 5, 7], 2)
     geometry = {
         "stride_h": int(rng.integers(1, 4)),
         "stride_w": int(rng.integers(1, 4)),
@@ -58,7 +68,7 @@ def legal_case(rng: np.random.Generator, profile: Profile, weights_dtype: str) -
     bias = rng.integers(-scale, scale + 1, outputs)
     if rng.random() < 0.2:
         bias = rng.choice([-room, room], outputs)
-    output_size = tuple(int(n) for n in rng.integers(1, (4, 6)))
+    output_size = tuple(int(n) for n in rng.integers(1, (6, 16) if vectors else (4, 6)))
     batch = int(rng.integers(1, 3))
     return {
         "input": integers(rng, (batch, height, width, channels), "int8"),
@@ -82,6 +92,45 @@ def test_depthwise_conv2d_equals_its_reference(rng: np.random.Generator, profile
     name = str(rng.choice(tuple(WEIGHTS)))
     case = legal_case(rng, profile, WEIGHTS[name])
     check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), case)
+
+
+@every_profile
+@given(rng=generators)
+def test_depthwise_conv2d_equals_its_reference_at_the_ends_of_vectors(
+    rng: np.random.Generator, profile: Profile
+) -> None:
+    name = str(rng.choice(["depthwise_conv2d_a8w8", "depthwise_conv2d_a8w16"]))
+    case = legal_case(rng, profile, WEIGHTS[name], vectors=True)
+    check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), case)
+
+
+@pytest.mark.parametrize("rounding", [0, 1, 2, 3])
+def test_every_right_shift_and_tie_is_rounded_as_defined(rounding: int) -> None:
+    """Sums from -2**30 to 2**30 reach the vectors as biases: what a bias of 2**30 and more does not."""
+    spec = BY_NAME["depthwise_conv2d_a8w8"]
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        outputs = 64
+        shift = rng.integers(-31, 1 - (seed % 2), outputs)
+        near_ties = (2.0 ** (-shift) * rng.integers(-150, 151, outputs)).clip(-(2**30), 2**30)
+        bias = near_ties.astype(np.int64) + rng.integers(-2, 3, outputs)
+        bias = np.where(rng.random(outputs) < 0.2, rng.choice([-(2**30), 2**30], outputs), bias)
+        case = {
+            "input": integers(rng, (1, 3, 4, outputs), "int8"),
+            "weights": integers(rng, (1, 3, 3, outputs), "int8"),
+            "bias": bias.astype(np.int32),
+            "multiplier": rng.choice([2**30, 2**30 + 1, 2**31 - 1, 1 << 20, 0], outputs).astype(np.int32),
+            "shift": shift.astype(np.int32),
+            **dict.fromkeys(("stride_h", "stride_w", "pad_top", "pad_left", "dilation_h", "dilation_w"), 1),
+            "input_zero_point": zero_point(rng),
+            "output_zero_point": zero_point(rng),
+            **clamp_bounds(rng),
+            "rounding": rounding,
+            "accumulator_bits": 32,
+            "output_size": (3, 4),
+            "output_shape": (1, 3, 4, outputs),
+        }
+        check_equals_reference(spec, by_kernel(spec), case)
 
 
 @given(rng=generators, profile=profiles)

@@ -46,10 +46,16 @@ def unseen_functions(ir: str) -> list[str]:
 @pytest.mark.parametrize("name", registry.kernels())
 def test_machine_code_of_kernel_holds_no_float(name):
     spec = registry.kernel_named(name)
-    ir = jit.llvm_ir(spec.function, *spec.example_arguments())
-    assert "define" in ir
-    assert float_lines(ir) == []
-    assert unseen_functions(ir) == []
+    examples = dict(zip(spec.arguments, spec.example_arguments(), strict=True))
+    functions = [(spec.function, list(examples.values()))]
+    if spec.preparation is not None:
+        roles = ("constant", "prepared", "parameter")
+        functions.append((spec.preparation.function, [v for a, v in examples.items() if a.role in roles]))
+    for function, arguments in functions:
+        ir = jit.llvm_ir(function, *arguments)
+        assert "define" in ir
+        assert float_lines(ir) == []
+        assert unseen_functions(ir) == []
 
 
 def halve(values, output):

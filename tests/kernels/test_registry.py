@@ -14,7 +14,7 @@ from fxpgrad_kernels import registry
 from fxpgrad_kernels.errors import UnknownKernelError
 
 KERNELS = Path(fxpgrad_kernels.__file__).parent
-ROLE_ORDER = ("input", "constant", "state", "workspace", "output", "parameter")
+ROLE_ORDER = ("input", "constant", "state", "prepared", "workspace", "output", "parameter")
 EVERY_KERNEL = pytest.mark.parametrize("name", registry.kernels())
 
 

@@ -154,7 +154,8 @@ def squeezed(result: Plan, program: Program) -> Plan:
     """Return a wrong plan: the first tensor that has to wait for room is moved on top of the input."""
     first = result.blocks[program.inputs[0]]
     name = program.calls[0].output
-    moved = dataclasses.replace(result.blocks[name], offset=first.offset)
+    block = result.blocks[name]
+    moved = dataclasses.replace(block, offset=min(first.offset, result.peak_bytes - block.nbytes))
     return dataclasses.replace(result, blocks={**result.blocks, name: moved})
 
 

@@ -181,12 +181,16 @@ def test_prototype_objective_trains_features() -> None:
 def test_scratch_is_the_arena_and_one_layer_in_the_planner_and_in_the_allocator() -> None:
     program, x, y = image_program()
     trainer = Trainer(program, FAST, LinearCrossEntropy(), len(x), paired=False)
-    largest = max(
-        sum(program.constants[call.constants[role]].data.nbytes for role in ("weights", "bias"))
+    executor = trainer._executor
+    layers = [
+        [program.constants[call.constants[role]].data for role in ("weights", "bias")]
+        + list(executor.prepared[call.name].values())
         for call in program.calls
         if "weights" in call.constants
-    )
-    assert trainer.scratch_bytes <= trainer._executor.plan.peak_bytes + 2 * largest + 4 * 64
+    ]
+    largest = max(sum(array.nbytes for array in arrays) for arrays in layers)
+    lines = 64 * max(len(arrays) for arrays in layers)
+    assert trainer.scratch_bytes <= executor.plan.peak_bytes + largest + lines
     trainer.step(x, y)
     tracemalloc.start()
     try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from fxpgrad_kernels.activation.activation_ref import hard_swish_ref
+from fxpgrad_kernels.arithmetic.byte_table import ENTRIES, byte_table, read_table, table_elements
 from fxpgrad_kernels.arithmetic.rounding_shift import shift_right_nearest_away, shift_right_truncate
 from fxpgrad_kernels.arithmetic.saturate import saturate_int8, saturate_int16
 from fxpgrad_kernels.jit import device, kernel
-from fxpgrad_kernels.spec import KernelSpec, array, parameter
+from fxpgrad_kernels.spec import KernelSpec, Preparation, array, parameter
 
 __all__ = ["SPECS", "hard_swish"]
 
@@ -29,9 +30,23 @@ def _gate(x, multiplier, exponent):
 
 
 @kernel
-def hard_swish(
-    input, output, input_zero_point, output_zero_point, output_multiplier, output_exponent, gate_multiplier,
+def prepare_hard_swish(
+    table, input_zero_point, output_zero_point, output_multiplier, output_exponent, gate_multiplier,
     gate_exponent,
+):  # fmt: skip
+    """Write the results for all int8 values, ascending; parameters as of `hard_swish`."""
+    for i in range(ENTRIES):
+        x = (np.int64(i - 128) - input_zero_point) << np.int64(7)
+        gate = (_gate(x, gate_multiplier, gate_exponent) + np.int64(1 << 15)) >> np.int64(1)
+        product = shift_right_truncate(gate * _high(x, output_multiplier), np.int64(15))
+        value = shift_right_nearest_away(product, -output_exponent)
+        table[i] = saturate_int8(value + output_zero_point)
+
+
+@kernel
+def hard_swish(
+    input, table, output, input_zero_point, output_zero_point, output_multiplier, output_exponent,
+    gate_multiplier, gate_exponent,
 ):  # fmt: skip
     """Compute x * min(max(x + 3, 0), 6) / 6.
 
@@ -39,6 +54,8 @@ def hard_swish(
     ----------
     input : int8 [N]
         Activations, flat.
+    table : int8 [256]
+        Prepared: the results for all values.
     output : int8 [N]
         Written.
     input_zero_point, output_zero_point : int in [-128, 127]
@@ -48,12 +65,7 @@ def hard_swish(
     gate_multiplier : int in [0, 32767], gate_exponent : int in [-15, 30]
         Input scale * 256 / 3 = gate_multiplier * 2**(gate_exponent - 15).
     """
-    for i in range(output.size):
-        x = (np.int64(input[i]) - input_zero_point) << np.int64(7)
-        gate = (_gate(x, gate_multiplier, gate_exponent) + np.int64(1 << 15)) >> np.int64(1)
-        product = shift_right_truncate(gate * _high(x, output_multiplier), np.int64(15))
-        value = shift_right_nearest_away(product, -output_exponent)
-        output[i] = saturate_int8(value + output_zero_point)
+    read_table(input, table, output)
 
 
 SPECS = (
@@ -62,8 +74,10 @@ SPECS = (
         operator="activation",
         function=hard_swish,
         reference=hard_swish_ref,
+        preparation=Preparation(prepare_hard_swish, table_elements),
         arguments=(
             array("input", "input", "int8", "N"),
+            byte_table(),
             array("output", "output", "int8", "N"),
             parameter("input_zero_point", -128, 127),
             parameter("output_zero_point", -128, 127),

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from fxpgrad_kernels.conv2d.conv2d_ref import conv2d_ref
-from fxpgrad_kernels.gemm.epilogue import load_channels, store_requantized
-from fxpgrad_kernels.gemm.gemm import SPLIT, compute_tile, prepare_panel
-from fxpgrad_kernels.gemm.tile import COLUMNS, ROWS
+from fxpgrad_kernels.gemm.gemm import BLOCK, SCRATCH, SPLIT, multiply_rows, rows_near, start_rows, widen_rows
+from fxpgrad_kernels.gemm.prepare import panel_elements, prepare_layer
 from fxpgrad_kernels.jit import device, kernel
-from fxpgrad_kernels.spec import KernelSpec, array, parameter
+from fxpgrad_kernels.spec import KernelSpec, Preparation, array, parameter
 
 
 @device
@@ -50,128 +49,132 @@ def _segments(kernel_h, kernel_w, dilation_h, dilation_w, channels, group_channe
 
 
 @device
-def _conv2d(
-    input, weights, bias, multiplier, shift, padded, panel, tile, scratch, output,
-    stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups,
-    input_zero_point, output_zero_point, clamp_low, clamp_high, rounding, mode,
-):  # fmt: skip
-    batch, _, _, channels = input.shape
-    filters, kernel_h, kernel_w, group_channels = weights.shape
-    _, height, width, _ = output.shape
-    padded_height = (height - 1) * stride_h + (kernel_h - 1) * dilation_h + 1
-    padded_width = (width - 1) * stride_w + (kernel_w - 1) * dilation_w + 1
-    wide = scratch[: ROWS * COLUMNS]
-    folded = scratch[ROWS * COLUMNS : (ROWS + 1) * COLUMNS]
-    channel_scales = scratch[(ROWS + 1) * COLUMNS : (ROWS + 3) * COLUMNS]
-    row_offset = scratch[(ROWS + 3) * COLUMNS : (ROWS + 3) * COLUMNS + ROWS]
-    segment_offset = scratch[(ROWS + 3) * COLUMNS + ROWS :]
-    num_segments, segment_length = _segments(
-        kernel_h, kernel_w, dilation_h, dilation_w, channels, group_channels, padded_width, segment_offset
-    )
-    flat_weights = weights.reshape(-1)
-    pixels = output.reshape(-1)  # [batch * height * width, filters]; a 2-D reshape would divide in float
-    group_filters = filters // groups
-    for group in range(groups):
-        for first in range(0, group_filters, COLUMNS):
-            column = group * group_filters + first
-            count = min(COLUMNS, group_filters - first)
-            prepare_panel(
-                flat_weights, bias, column, count, num_segments, segment_length,
-                input_zero_point, mode, panel, folded,
-            )  # fmt: skip
-            load_channels(multiplier, shift, column, count, channel_scales)
-            for n in range(batch):
-                _pad_image(input[n], padded, padded_height, padded_width, pad_top, pad_left, input_zero_point)
-                x = np.int64(0)
-                y = np.int64(0)
-                for pixel in range(0, height * width, ROWS):
-                    for r in range(ROWS):
-                        row_offset[r] = (
-                            y * stride_h * padded_width + x * stride_w
-                        ) * channels + group * group_channels
-                        if pixel + r + 1 < height * width:  # past the end, the last row repeats
-                            x += 1
-                            if x == width:
-                                x = np.int64(0)
-                                y += 1
-                    compute_tile(
-                        padded, row_offset, segment_offset, num_segments, segment_length,
-                        panel, folded, mode, tile, wide,
-                    )  # fmt: skip
-                    start = (n * height * width + pixel) * filters + column
-                    for r in range(min(ROWS, height * width - pixel)):
-                        store_requantized(
-                            wide, r, channel_scales, output_zero_point, clamp_low, clamp_high, rounding,
-                            pixels[start + r * filters : start + r * filters + count],
-                        )  # fmt: skip
+def _start_windows(row_offset, first, width, stride_h, stride_w, padded_width, depth):
+    """Write where the windows of the output pixels from number `first` on start in the padded image."""
+    y = first // width
+    x = first - y * width
+    for r in range(row_offset.size):
+        row_offset[r] = (y * stride_h * padded_width + x * stride_w) * depth
+        x += 1
+        if x == width:
+            x = np.int64(0)
+            y += 1
 
 
 @kernel
 def conv2d(
-    input, weights, bias, multiplier, shift, padded, panel, tile, scratch, output,
+    input, weights, bias, multiplier, shift, panels, channels, padded, scratch, output,
     stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups,
     input_zero_point, output_zero_point, clamp_low, clamp_high, rounding, accumulator_bits,
 ):  # fmt: skip
-    """Convolve with 8- or 16-bit weights. Arguments: `SPECS`; arithmetic: `contract.md`."""
-    _conv2d(
-        input, weights, bias, multiplier, shift, padded, panel, tile, scratch, output,
-        stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups,
-        input_zero_point, output_zero_point, clamp_low, clamp_high, rounding, accumulator_bits,
-    )  # fmt: skip
+    """Convolve with 8- or 16-bit weights. Arguments: `SPECS`; arithmetic: `contract.md`.
+
+    Panels narrower than the weights hold their bytes: the split form.
+    """
+    images, image_height, image_width, depth = input.shape
+    filters, kernel_h, kernel_w, group_channels = weights.shape
+    _, height, width, _ = output.shape
+    mode = np.int64(SPLIT) if panels.itemsize < weights.itemsize else accumulator_bits
+    padded_height = (height - 1) * stride_h + (kernel_h - 1) * dilation_h + 1
+    padded_width = (width - 1) * stride_w + (kernel_w - 1) * dilation_w + 1
+    num_segments, segment_length = _segments(
+        kernel_h, kernel_w, dilation_h, dilation_w, depth, group_channels, padded_width, scratch[SCRATCH:]
+    )
+    image = input.reshape(-1)
+    flat = output.reshape(-1)  # [images * pixels, filters]; a 2-D reshape would divide in float
+    pixels = height * width
+    block = np.int64(BLOCK)
+    stays = stride_h * stride_w == 1 and pad_top + pad_left == 0
+    pointwise = (
+        kernel_h * kernel_w * groups == 1 and stays and height == image_height and width == image_width
+    )
+    if pointwise:  # all images are one matrix
+        pixels, images = pixels * images, 1
+        block = start_rows(depth, padded, scratch)
+    for n in range(images):
+        if not pointwise:
+            _pad_image(input[n], padded, padded_height, padded_width, pad_top, pad_left, input_zero_point)
+        for first in range(0, pixels, block):
+            count = min(block, pixels - first)
+            if pointwise:
+                widen_rows(image, first, count, depth, padded)
+            else:
+                offsets = scratch[SCRATCH - BLOCK : SCRATCH - BLOCK + count]
+                _start_windows(offsets, first, width, stride_h, stride_w, padded_width, depth)
+            multiply_rows(
+                padded, scratch[SCRATCH - BLOCK :], count, scratch[SCRATCH:], num_segments, segment_length,
+                groups, group_channels, panels, channels, multiplier, shift, mode, rounding,
+                output_zero_point, clamp_low, clamp_high, scratch, flat[(n * pixels + first) * filters :],
+                None, filters,
+            )  # fmt: skip
 
 
 @kernel
-def conv2d_split(
-    input, weights, bias, multiplier, shift, padded, panel, tile, scratch, output,
+def prepare_conv2d(
+    weights, bias, multiplier, shift, panels, channels,
     stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups,
     input_zero_point, output_zero_point, clamp_low, clamp_high, rounding, accumulator_bits,
 ):  # fmt: skip
-    """Convolve with 16-bit weights as two passes of 8-bit ones; equal to `conv2d` in every bit."""
-    _conv2d(
-        input, weights, bias, multiplier, shift, padded, panel, tile, scratch, output,
-        stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups,
-        input_zero_point, output_zero_point, clamp_low, clamp_high, rounding, np.int64(SPLIT),
+    """Write the panels and the records of `conv2d`."""
+    _, kernel_h, kernel_w, group_channels = weights.shape
+    num_segments, segment_length = kernel_h * kernel_w, group_channels
+    if dilation_w == 1 and groups == 1:
+        num_segments, segment_length = kernel_h, kernel_w * group_channels
+    prepare_layer(
+        weights.reshape(-1), bias, multiplier, shift, groups, num_segments, segment_length, input_zero_point,
+        rounding, panels, channels,
     )  # fmt: skip
 
 
-def _workspace(shapes, parameters, panels=1):
-    _, kernel_h, kernel_w, group_channels = shapes["weights"]
-    channels = shapes["input"][3]
+def _layout(weights, parameters):
+    """Return the number and the length of the runs that one output reads."""
+    _, kernel_h, kernel_w, group_channels = weights
+    if parameters["dilation_w"] == 1 and parameters["groups"] == 1:
+        return kernel_h, kernel_w * group_channels
+    return kernel_h * kernel_w, group_channels
+
+
+def _workspace(shapes, parameters):
+    _, kernel_h, kernel_w, _ = shapes["weights"]
+    depth = shapes["input"][3]
     _, height, width, _ = shapes["output"]
     padded_height = (height - 1) * parameters["stride_h"] + (kernel_h - 1) * parameters["dilation_h"] + 1
     padded_width = (width - 1) * parameters["stride_w"] + (kernel_w - 1) * parameters["dilation_w"] + 1
-    if parameters["dilation_w"] == 1 and group_channels == channels:
-        segments, length = kernel_h, kernel_w * channels
-    else:
-        segments, length = kernel_h * kernel_w, group_channels
-    return {
-        "padded": padded_height * padded_width * channels + 1,
-        "panel": panels * segments * (length + length % 2) * COLUMNS,
-        "tile": ROWS * COLUMNS,
-        "scratch": (ROWS + 3) * COLUMNS + ROWS + segments,
-    }
+    padded = padded_height * padded_width * depth + 1
+    if kernel_h == kernel_w == 1:
+        row_length = depth + depth % 2
+        padded = max(padded, rows_near(row_length) * row_length)
+    segments, _ = _layout(shapes["weights"], parameters)
+    return {"padded": padded, "scratch": SCRATCH + segments}
 
 
-def _workspace_split(shapes, parameters):
-    return _workspace(shapes, parameters, panels=2)
+def _elements(shapes, parameters):
+    segments, length = _layout(shapes["weights"], parameters)
+    return panel_elements(shapes["weights"][0], segments, length, parameters["groups"])
 
 
-def _spec(name, function, weight_dtype, workspace):
+def _elements_split(shapes, parameters):
+    elements = _elements(shapes, parameters)
+    return {**elements, "panels": 2 * elements["panels"]}
+
+
+def _spec(name, function, weight_dtype, panel_dtype, preparation):
     return KernelSpec(
         name=name,
         operator="conv2d",
         function=function,
         reference=conv2d_ref,
-        workspace=workspace,
+        workspace=_workspace,
+        preparation=preparation,
         arguments=(
             array("input", "input", "int8", "B H W C"),
             array("weights", "constant", weight_dtype, "O KH KW C/G"),
             array("bias", "constant", "int32", "O"),
             array("multiplier", "constant", "int32", "O", 0),
             array("shift", "constant", "int32", "O", -31, 30),
+            array("panels", "prepared", panel_dtype, "Q"),
+            array("channels", "prepared", "int32", "R"),
             array("padded", "workspace", "int16", "P"),
-            array("panel", "workspace", "int16", "Q"),
-            array("tile", "workspace", "int32", "T"),
             array("scratch", "workspace", "int64", "S"),
             array("output", "output", "int8", "B OH OW O"),
             parameter("stride_h", 1, 2**15),
@@ -191,8 +194,11 @@ def _spec(name, function, weight_dtype, workspace):
     )
 
 
+_WHOLE = Preparation(prepare_conv2d, _elements)
+_SPLIT = Preparation(prepare_conv2d, _elements_split)
+
 SPECS = (
-    _spec("conv2d_a8w8", conv2d, "int8", _workspace),
-    _spec("conv2d_a8w16", conv2d, "int16", _workspace),
-    _spec("conv2d_a8w16_split", conv2d_split, "int16", _workspace_split),
+    _spec("conv2d_a8w8", conv2d, "int8", "int8", _WHOLE),
+    _spec("conv2d_a8w16", conv2d, "int16", "int16", _WHOLE),
+    _spec("conv2d_a8w16_split", conv2d, "int16", "int8", _SPLIT),
 )

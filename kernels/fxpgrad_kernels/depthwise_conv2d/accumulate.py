@@ -4,9 +4,6 @@ Every product fits int32 ((-255..255) * (-32768..32767) < 2**23). Sums are kept 
 accumulators: int32 wraps modulo 2**32, so that a sum which fits at the end is exact whatever the
 order; int64 never wraps. All arrays are flat and offsets unsigned: Numba then tests no index for
 being negative, and the loops over channels vectorize.
-
-Where neighbouring outputs read neighbouring inputs (`tile` > 1: stride 1, one output for each input
-channel), a row of pixels is one long pixel whose filters repeat, and few channels still fill a vector.
 """
 
 from __future__ import annotations
@@ -69,26 +66,22 @@ def valid_span(offset, stride, extent, count):
 
 @device
 def add_tap_span(
-    accumulator, image, row, offset, filters, tap, first, end, stride_w, channels, outputs, tile,
+    accumulator, image, row, offset, filters, tap, first, end, stride_w, channels, outputs,
     zero_point,
 ):  # fmt: skip
     """Add one tap to the output positions [first, end) of a row."""
     if end <= first:
         return
     source = row + (first * stride_w + offset) * channels
-    if tile > 1:
-        width = (end - first) * channels
-        add_taps(accumulator, first * outputs, image, source, 0, filters, tap, 1, width, 1, zero_point)
-    else:
-        add_taps(
-            accumulator, first * outputs, image, source, stride_w * channels, filters, tap, end - first,
-            outputs, outputs // channels, zero_point,
-        )  # fmt: skip
+    add_taps(
+        accumulator, first * outputs, image, source, stride_w * channels, filters, tap, end - first, outputs,
+        outputs // channels, zero_point,
+    )  # fmt: skip
 
 
 @device
 def add_kernel_row(
-    accumulator, image, row, width, channels, filters, tap, tap_size, kernel_w, count, outputs, tile,
+    accumulator, image, row, width, channels, filters, tap, tap_size, kernel_w, count, outputs,
     stride_w, pad_left, dilation_w, zero_point,
 ):  # fmt: skip
     """Add the `kernel_w` taps of one filter row to `count` output pixels; row: where the image row starts."""
@@ -97,8 +90,6 @@ def add_kernel_row(
         low = valid_span(-pad_left, stride_w, width, count)[0]
         high = max(valid_span(2 * dilation_w - pad_left, stride_w, width, count)[1], low)
         pixels, each, step = high - low, outputs, stride_w * channels
-        if tile > 1:  # the span is one long pixel
-            pixels, each = min(high - low, np.int64(1)), (high - low) * outputs
         add_three_taps(
             accumulator, low * outputs, image, row + (low * stride_w - pad_left) * channels, step,
             dilation_w * channels, filters, tap, tap_size, pixels, each, zero_point,
@@ -111,18 +102,18 @@ def add_kernel_row(
         at = tap + kx * tap_size
         add_tap_span(
             accumulator, image, row, offset, filters, at, first, min(end, low), stride_w, channels, outputs,
-            tile, zero_point,
+            zero_point,
         )  # fmt: skip
         add_tap_span(
             accumulator, image, row, offset, filters, at, max(first, high), end, stride_w, channels,
-            outputs, tile, zero_point,
+            outputs, zero_point,
         )  # fmt: skip
 
 
 @device
 def add_rows(
     accumulator, image, height, width, channels, b, top, filters, tap_size, kernel_h, kernel_w, count,
-    outputs, tile, stride_w, pad_left, dilation_h, dilation_w, zero_point,
+    outputs, stride_w, pad_left, dilation_h, dilation_w, zero_point,
 ):  # fmt: skip
     """Add the whole window of `count` output pixels of one row.
 
@@ -136,5 +127,5 @@ def add_rows(
             row = (b * height + y) * width * channels
             add_kernel_row(
                 accumulator, image, row, width, channels, filters, ky * kernel_w * tap_size, tap_size,
-                kernel_w, count, outputs, tile, stride_w, pad_left, dilation_w, zero_point,
+                kernel_w, count, outputs, stride_w, pad_left, dilation_w, zero_point,
             )  # fmt: skip

@@ -6,48 +6,92 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fxpgrad_kernels.depthwise_conv2d.accumulate import add_rows
+from fxpgrad_kernels.arithmetic.requantize_lanes import CONSTANTS, requantize_rows
 from fxpgrad_kernels.depthwise_conv2d.depthwise_conv2d_ref import depthwise_conv2d_ref
+from fxpgrad_kernels.depthwise_conv2d.depthwise_conv2d_split import SPLIT_SPEC, arguments
+from fxpgrad_kernels.depthwise_conv2d.layout import (
+    BLOCK,
+    GROUP,
+    PIXELS,
+    filter_layout,
+    filter_layout_in_kernel,
+    row_layout,
+    row_layout_in_kernel,
+)
+from fxpgrad_kernels.depthwise_conv2d.prepare import prepare_depthwise, prepared_elements
+from fxpgrad_kernels.depthwise_conv2d.rows import clear_edges, pair_rows
 from fxpgrad_kernels.depthwise_conv2d.store import store
-from fxpgrad_kernels.depthwise_conv2d.tile import repeat, repeat_taps, tile_of, tile_of_row
+from fxpgrad_kernels.depthwise_conv2d.vectors import (
+    lanes_to_boundary,
+    sum_row,
+    sum_row_stride_1,
+    sum_row_stride_2,
+)
 from fxpgrad_kernels.jit import device, kernel
-from fxpgrad_kernels.spec import Argument, KernelSpec, Parameters, Shapes, array, parameter
+from fxpgrad_kernels.spec import KernelSpec, Parameters, Preparation, Shapes, array
 
-__all__ = ["SPECS", "depthwise_conv2d", "depthwise_conv2d_split"]
+__all__ = ["SPECS", "depthwise_conv2d"]
 
 
 @device
-def _convolve(
-    input, filters, bias, multiplier, shift, accumulator, output, kernel_h, kernel_w, tile, stride_h,
-    stride_w, pad_top, pad_left, dilation_h, dilation_w, input_zero_point, output_zero_point, clamp_low,
-    clamp_high, rounding,
+def _copy_pixels(packed, pixel_width, count, outputs, output, to):
+    """Copy int8 pixels whose lanes are padded to where they are not."""
+    for pixel in range(count):
+        for o in range(outputs):
+            output[to + pixel * outputs + o] = packed[pixel * pixel_width + o]
+
+
+@device
+def _store_sums(
+    sums, pixel_width, wide, in_64_bits, multiplier, shift, output, to, count, zero_point, low, high, rounding
 ):  # fmt: skip
-    """Convolve with tiled filters, bias, multiplier and shift; accumulator: [OW * O]."""
-    zero_point = np.int32(input_zero_point)
-    height, width, channels = input.shape[1], input.shape[2], input.shape[3]
-    count, outputs = output.shape[2], output.shape[3]
-    image, result = input.ravel(), output.ravel()
-    for b in range(output.shape[0]):
-        for oh in range(output.shape[1]):
-            for start in range(0, count * outputs, bias.size):
-                for o in range(bias.size):
-                    accumulator[start + o] = bias[o]
-            add_rows(
-                accumulator, image, height, width, channels, b, oh * stride_h - pad_top, filters, bias.size,
-                kernel_h, kernel_w, count, outputs, tile, stride_w, pad_left, dilation_h, dilation_w,
-                zero_point,
-            )  # fmt: skip
-            to = (b * output.shape[1] + oh) * count * outputs
-            for start in range(0, count * outputs, bias.size):
-                store(
-                    accumulator, start, multiplier, shift, result, to + start, bias.size, output_zero_point,
-                    clamp_low, clamp_high, rounding,
-                )  # fmt: skip
+    """Requantize `count` pixels with any rounding; `wide` int64 [OW * O] holds their sums or noise."""
+    outputs = shift.size
+    if not in_64_bits:
+        for pixel in range(count):
+            for o in range(outputs):
+                wide[pixel * outputs + o] = np.int64(sums[pixel * pixel_width + o])
+    for start in range(0, count * outputs, outputs):
+        store(wide, start, multiplier, shift, output, to + start, outputs, zero_point, low, high, rounding)
+
+
+@device
+def _add_sums(wide, bias, first, sums, pixel_width, count):
+    """Add int32 sums to int64 ones, which the first time begin with the bias."""
+    outputs = bias.size
+    for pixel in range(count):
+        for o in range(outputs):
+            before = np.int64(bias[o]) if first else wide[pixel * outputs + o]
+            wide[pixel * outputs + o] = before + np.int64(sums[pixel * pixel_width + o])
+
+
+@device
+def _sum_block(
+    lines, panel, starts_at, block, across, column, step, unit, tiles, begins, filters_at, blocks, sums_at
+):  # fmt: skip
+    """Sum a row of outputs over one block of taps; `across`: blocks in a row of blocks."""
+    first_start, column_at = starts_at + block // across * 2, block % across * 3 * column
+    taps_at, groups = filters_at + block * BLOCK, unit // GROUP
+    if step == column:
+        sum_row_stride_1(
+            lines, panel, first_start, column_at, column, step, unit, groups, tiles, begins, taps_at,
+            blocks * BLOCK, sums_at,
+        )  # fmt: skip
+    elif step == 2 * column:
+        sum_row_stride_2(
+            lines, panel, first_start, column_at, column, step, unit, groups, tiles, begins, taps_at,
+            blocks * BLOCK, sums_at,
+        )  # fmt: skip
+    else:
+        sum_row(
+            lines, panel, first_start, column_at, column, step, unit, groups, tiles * PIXELS, begins, taps_at,
+            blocks * BLOCK, sums_at,
+        )  # fmt: skip
 
 
 @kernel
 def depthwise_conv2d(
-    input, weights, bias, multiplier, shift, filters, channels, accumulator32, accumulator64, output,
+    input, weights, bias, multiplier, shift, panel, lines, output,
     stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, input_zero_point, output_zero_point,
     clamp_low, clamp_high, rounding, accumulator_bits,
 ):  # fmt: skip
@@ -61,10 +105,10 @@ def depthwise_conv2d(
         Symmetric filters, O = C * M.
     bias, multiplier, shift : int32 [O]
         Bias at accumulator scale; requantization pair of each output channel.
-    filters : int16 [KH * KW * T * O], channels : int32 [3 * T * O]
-        Workspaces: weights, bias and pairs, repeated for T pixels (see `tile.py`).
-    accumulator32, accumulator64 : int32 [OW * O], int64 [OW * O]
-        Workspaces; only the one that `accumulator_bits` names is touched.
+    panel : int32
+        Prepared: biases, constants of requantization and filters in pairs of rows, in vectors.
+    lines : int32
+        Workspace: a row of sums, rows of pairs, a row of outputs.
     output : int8 [B, OH, OW, O]
         Written.
     stride_h, stride_w, dilation_h, dilation_w : int, at least 1
@@ -80,182 +124,108 @@ def depthwise_conv2d(
     accumulator_bits : int, 32 or 64
         Width of the sum; 32 requires a proof that the sum fits int32.
     """
-    tile = tile_of_row(input.shape[3], bias.size, stride_w, output.shape[2])
-    repeat_taps(weights.ravel(), weights.shape[1] * weights.shape[2], tile, filters)
-    size = tile * bias.size
-    tiled_bias, tiled_multiplier = channels[:size], channels[size : 2 * size]
-    tiled_shift = channels[2 * size :]
-    repeat(bias, tile, tiled_bias)
-    repeat(multiplier, tile, tiled_multiplier)
-    repeat(shift, tile, tiled_shift)
-    if accumulator_bits == 64:
-        _convolve(
-            input, filters, tiled_bias, tiled_multiplier, tiled_shift, accumulator64, output,
-            weights.shape[1], weights.shape[2], tile, stride_h, stride_w, pad_top, pad_left, dilation_h,
-            dilation_w, input_zero_point, output_zero_point, clamp_low, clamp_high, rounding,
-        )  # fmt: skip
-    else:
-        _convolve(
-            input, filters, tiled_bias, tiled_multiplier, tiled_shift, accumulator32, output,
-            weights.shape[1], weights.shape[2], tile, stride_h, stride_w, pad_top, pad_left, dilation_h,
-            dilation_w, input_zero_point, output_zero_point, clamp_low, clamp_high, rounding,
-        )  # fmt: skip
-
-
-@device
-def _split_weights(weights, weights_high, weights_low):
-    for i in range(weights.size):
-        weight = np.int32(weights[i])
-        weights_high[i] = np.int8(weight >> np.int32(8))
-        weights_low[i] = np.int8(np.int32(weight & np.int32(255)) - np.int32(128))
-
-
-@device
-def _combine(high, low, inputs, bias, accumulator):
-    """Put the sums of a row together: 256 * high + low + 128 * inputs + bias, in int64."""
-    for pixel in range(accumulator.size // bias.size):
-        for o in range(bias.size):
-            at = pixel * bias.size + o
-            total = np.int64(256) * np.int64(high[at]) + np.int64(low[at])
-            accumulator[at] = total + np.int64(128) * np.int64(inputs[at]) + np.int64(bias[o])
-
-
-@device
-def _convolve_split(
-    input, kernel_h, kernel_w, filters_high, filters_low, ones, bias, multiplier, shift, high, low, inputs,
-    accumulator, output, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, input_zero_point,
-    output_zero_point, clamp_low, clamp_high, rounding,
-):  # fmt: skip
-    zero_point, tile = np.int32(input_zero_point), np.int64(1)
-    height, width, channels = input.shape[1], input.shape[2], input.shape[3]
-    count, outputs = output.shape[2], output.shape[3]
-    image, result = input.ravel(), output.ravel()
-    for b in range(output.shape[0]):
-        for oh in range(output.shape[1]):
-            top = oh * stride_h - pad_top
-            high[:] = 0
-            low[:] = 0
-            inputs[:] = 0
-            add_rows(
-                high, image, height, width, channels, b, top, filters_high, outputs, kernel_h, kernel_w,
-                count, outputs, tile, stride_w, pad_left, dilation_h, dilation_w, zero_point,
-            )  # fmt: skip
-            add_rows(
-                low, image, height, width, channels, b, top, filters_low, outputs, kernel_h, kernel_w,
-                count, outputs, tile, stride_w, pad_left, dilation_h, dilation_w, zero_point,
-            )  # fmt: skip
-            add_rows(
-                inputs, image, height, width, channels, b, top, ones, np.int64(0), kernel_h, kernel_w,
-                count, outputs, tile, stride_w, pad_left, dilation_h, dilation_w, zero_point,
-            )  # fmt: skip
-            _combine(high, low, inputs, bias, accumulator)
-            to = (b * output.shape[1] + oh) * count * outputs
-            for start in range(0, count * outputs, outputs):
-                store(
-                    accumulator, start, multiplier, shift, result, to + start, outputs, output_zero_point,
-                    clamp_low, clamp_high, rounding,
+    height, width_in, inputs = input.shape[1], input.shape[2], input.shape[3]
+    output_h, count, outputs = output.shape[1], output.shape[2], output.shape[3]
+    kernel_h, kernel_w = weights.shape[1], weights.shape[2]
+    repeats, lanes, phases, pairs, blocks = filter_layout_in_kernel(
+        outputs, kernel_h, kernel_w, stride_h, stride_w, dilation_h
+    )
+    wide_pixels, width, reach, length, pitch, rows = row_layout_in_kernel(
+        inputs, outputs, lanes, repeats, kernel_w, stride_w, dilation_w, output_h, count
+    )
+    # Sums are made for steps of `unit` lanes: a pixel, or pixels together where a pixel is no whole vector.
+    unit = outputs if wide_pixels > 1 and outputs % GROUP == 0 else width
+    pixel_width = outputs if wide_pixels > 1 else width
+    tiles = (count * pixel_width + PIXELS * unit - 1) // (PIXELS * unit)
+    taps_at = (1 + CONSTANTS) * lanes + 8
+    in_lanes, in_64_bits = panel[(1 + CONSTANTS) * lanes] != 0, accumulator_bits == 64
+    together = max(rows, np.int64(1)) if in_lanes else np.int64(1)
+    # lines: sums, the ring of pairs of rows, sums in 64 bits, a row of outputs, starts of rows of pairs
+    sums_at = lanes_to_boundary(lines)
+    ring = sums_at + length + (max(rows, np.int64(1)) - 1) * count * outputs
+    wide_at = ring + pairs * pitch
+    packed_at = wide_at + 2 * count * outputs
+    starts_at = packed_at + length // 4
+    sums, packed = lines[sums_at:ring], lines[packed_at:starts_at].view(np.int8)
+    wide = lines[wide_at:packed_at].view(np.int64)
+    lines[starts_at + pairs] = np.int32(ring)  # read, with weights of zero, where pairs is odd
+    left, pixels = clear_edges(lines, ring, pairs, pitch, pad_left, width_in, reach)
+    image, result = input.reshape(-1), output.reshape(-1)
+    for b in range(input.shape[0]):
+        # rows of sums that wait to be requantized; pairs below `built` are in the ring or no longer needed
+        held, built = np.int64(0), np.int64(0)
+        for row in range(output_h):
+            first_pair, top = row * stride_h // 2, -pad_top
+            if dilation_h != 1:
+                first_pair, top, built = np.int64(0), row * stride_h - pad_top, np.int64(0)
+            for pair in range(first_pair, first_pair + pairs):
+                start = ring + pair % pairs * pitch
+                lines[starts_at + pair - first_pair] = np.int32(start)
+                if pair >= built:
+                    pair_rows(
+                        image, b * height * width_in * inputs, height, width_in, inputs, outputs,
+                        top + 2 * pair * dilation_h, top + (2 * pair + 1) * dilation_h, input_zero_point,
+                        lines, start + left, reach, pixels,
+                    )  # fmt: skip
+            built = first_pair + pairs
+            filters_at = taps_at + row * stride_h % phases * (lanes // GROUP) * blocks * BLOCK
+            for block in range(blocks):
+                begins = np.int64(block == 0 or in_64_bits)
+                _sum_block(
+                    lines, panel, starts_at, block, (kernel_w + 2) // 3, dilation_w * reach, unit * stride_w,
+                    unit, tiles, begins, filters_at, blocks, sums_at + held * count * outputs,
                 )  # fmt: skip
-
-
-@kernel
-def depthwise_conv2d_split(
-    input, weights, bias, multiplier, shift, weights_high, weights_low, ones, high, low, inputs,
-    accumulator, output, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, input_zero_point,
-    output_zero_point, clamp_low, clamp_high, rounding, accumulator_bits,
-):  # fmt: skip
-    """Give the bits of `depthwise_conv2d` for int16 weights from passes with 8-bit weights.
-
-    weights_high, weights_low : int8 workspaces [KH * KW * O], the two halves of the weights;
-    ones : int8 workspace [O], the weights of the third pass, which sums the inputs;
-    high, low, inputs : int32 workspaces [OW * O], the three sums; accumulator : int64 workspace [OW * O].
-    The passes are exact in int32 for windows of fewer than 2**16 taps and are put together in int64,
-    so that `accumulator_bits` changes nothing; it is there to keep one signature for both forms.
-    """
-    _split_weights(weights.ravel(), weights_high, weights_low)
-    ones[:] = 1
-    _convolve_split(
-        input, weights.shape[1], weights.shape[2], weights_high, weights_low, ones, bias, multiplier, shift,
-        high, low, inputs, accumulator, output, stride_h, stride_w, pad_top, pad_left, dilation_h,
-        dilation_w, input_zero_point, output_zero_point, clamp_low, clamp_high, rounding,
-    )  # fmt: skip
+                if in_64_bits:
+                    _add_sums(wide, bias, block == 0, sums, pixel_width, count)
+            held += 1
+            if held < together and row + 1 < output_h:
+                continue
+            to = (b * output_h + row + 1 - held) * count * outputs
+            if in_lanes:
+                steps, target, at = held * count * outputs // width, result, to
+                if rows == 0:
+                    steps, target, at = length // width, packed, np.int64(0)
+                requantize_rows(
+                    lines, sums_at, width, panel, lanes, output_zero_point, clamp_low, clamp_high, rounding,
+                    target, at, width, steps,
+                )  # fmt: skip
+                if rows == 0:
+                    _copy_pixels(packed, pixel_width, count, outputs, result, to)
+            else:
+                _store_sums(
+                    sums, pixel_width, wide, in_64_bits, multiplier, shift, result, to, count,
+                    output_zero_point, clamp_low, clamp_high, rounding,
+                )  # fmt: skip
+            held = np.int64(0)
 
 
 def _workspace(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:
-    outputs, output_width = shapes["bias"][0], shapes["output"][2]
-    tile = tile_of(shapes["input"][3], outputs, parameters["stride_w"], output_width)
-    wide = parameters["accumulator_bits"] == 64
-    return {
-        "filters": shapes["weights"][1] * shapes["weights"][2] * tile * outputs,
-        "channels": 3 * tile * outputs,
-        "accumulator32": 1 if wide else output_width * outputs,
-        "accumulator64": output_width * outputs if wide else 1,
-    }
-
-
-def _split_workspace(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:
-    del parameters
-    outputs, taps = shapes["bias"][0], shapes["weights"][1] * shapes["weights"][2]
-    row = shapes["output"][2] * outputs
-    planes = {"weights_high": taps * outputs, "weights_low": taps * outputs, "ones": outputs}
-    return {**planes, "high": row, "low": row, "inputs": row, "accumulator": row}
-
-
-_PARAMETERS = (
-    parameter("stride_h", 1, 2**15),
-    parameter("stride_w", 1, 2**15),
-    parameter("pad_top", 0, 2**15),
-    parameter("pad_left", 0, 2**15),
-    parameter("dilation_h", 1, 2**15),
-    parameter("dilation_w", 1, 2**15),
-    parameter("input_zero_point", -128, 127),
-    parameter("output_zero_point", -128, 127),
-    parameter("clamp_low", -128, 127),
-    parameter("clamp_high", -128, 127),
-    parameter("rounding", 0, 5),
-    parameter("accumulator_bits", 32, 64),
-)
-
-
-def _arguments(weights: str, *workspaces: Argument) -> tuple[Argument, ...]:
-    return (
-        array("input", "input", "int8", "B H W C"),
-        array("weights", "constant", weights, "1 KH KW O"),
-        array("bias", "constant", "int32", "O"),
-        array("multiplier", "constant", "int32", "O", 0),
-        array("shift", "constant", "int32", "O", -31, 30),
-        *workspaces,
-        array("output", "output", "int8", "B OH OW O"),
-        *_PARAMETERS,
+    _, kernel_h, kernel_w, outputs = shapes["weights"]
+    _, output_h, count, _ = shapes["output"]
+    repeats, lanes, _, pairs, _ = filter_layout(
+        outputs, kernel_h, kernel_w, parameters["stride_h"], parameters["stride_w"], parameters["dilation_h"]
     )
+    _, _, reach, length, pitch, rows = row_layout(
+        shapes["input"][3], outputs, lanes, repeats, kernel_w, parameters["stride_w"],
+        parameters["dilation_w"], output_h, count,
+    )  # fmt: skip
+    columns = (kernel_w + 2) // 3 * 3
+    unused = (columns - kernel_w) * parameters["dilation_w"] * reach  # read, with weights of zero
+    sums = length + (max(rows, 1) - 1) * count * outputs
+    return {"lines": unused + 7 + sums + pairs * pitch + 2 * count * outputs + length // 4 + pairs + 1}
 
 
-_TILED = (
-    array("filters", "workspace", "int16", "KH*KW*T*O"),
-    array("channels", "workspace", "int32", "3*T*O"),
-    array("accumulator32", "workspace", "int32", "OW*O"),
-    array("accumulator64", "workspace", "int64", "OW*O"),
-)
-_HALVES = (
-    array("weights_high", "workspace", "int8", "KH*KW*O"),
-    array("weights_low", "workspace", "int8", "KH*KW*O"),
-    array("ones", "workspace", "int8", "O"),
-    array("high", "workspace", "int32", "OW*O"),
-    array("low", "workspace", "int32", "OW*O"),
-    array("inputs", "workspace", "int32", "OW*O"),
-    array("accumulator", "workspace", "int64", "OW*O"),
-)
+def _spec(name, weights):
+    own = (array("panel", "prepared", "int32", "P"), array("lines", "workspace", "int32", "L"))
+    return KernelSpec(
+        name, "depthwise_conv2d", depthwise_conv2d, depthwise_conv2d_ref,
+        arguments(weights, *own), _workspace,
+        Preparation(prepare_depthwise, prepared_elements),
+    )  # fmt: skip
+
 
 SPECS = (
-    KernelSpec(
-        "depthwise_conv2d_a8w8", "depthwise_conv2d", depthwise_conv2d, depthwise_conv2d_ref,
-        _arguments("int8", *_TILED), _workspace,
-    ),
-    KernelSpec(
-        "depthwise_conv2d_a8w16", "depthwise_conv2d", depthwise_conv2d, depthwise_conv2d_ref,
-        _arguments("int16", *_TILED), _workspace,
-    ),
-    KernelSpec(
-        "depthwise_conv2d_a8w16_split", "depthwise_conv2d", depthwise_conv2d_split, depthwise_conv2d_ref,
-        _arguments("int16", *_HALVES), _split_workspace,
-    ),
-)  # fmt: skip
+    _spec("depthwise_conv2d_a8w8", "int8"),
+    _spec("depthwise_conv2d_a8w16", "int16"),
+    SPLIT_SPEC,
+)

@@ -20,18 +20,10 @@ def _store(accumulator, source, multiplier, shift, output, to, size, zero_point,
 def store(accumulator, source, multiplier, shift, output, to, size, zero_point, low, high, rounding):
     """Requantize `size` sums, from accumulator[source] on, into int8 output[to] and the following.
 
-    accumulator: int32 or int64; multiplier, shift: int32 [size]. The formula is chosen once a call:
-    with a constant in each branch the loop vectorizes.
+    accumulator: int64; multiplier, shift: int32 [size]. The formula is chosen once a call for the rounding
+    that only this way takes: with a constant the loop vectorizes. Each such loop costs compile time.
     """
-    if rounding == 0:
-        _store(accumulator, source, multiplier, shift, output, to, size, zero_point, low, high, np.int64(0))
-    elif rounding == 1:
-        _store(accumulator, source, multiplier, shift, output, to, size, zero_point, low, high, np.int64(1))
-    elif rounding == 2:
-        _store(accumulator, source, multiplier, shift, output, to, size, zero_point, low, high, np.int64(2))
-    elif rounding == 3:
-        _store(accumulator, source, multiplier, shift, output, to, size, zero_point, low, high, np.int64(3))
-    elif rounding == 4:
-        _store(accumulator, source, multiplier, shift, output, to, size, zero_point, low, high, np.int64(4))
-    else:
+    if rounding == 5:
         _store(accumulator, source, multiplier, shift, output, to, size, zero_point, low, high, np.int64(5))
+    else:
+        _store(accumulator, source, multiplier, shift, output, to, size, zero_point, low, high, rounding)

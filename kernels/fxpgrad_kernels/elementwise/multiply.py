@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from fxpgrad_kernels.arithmetic.float32_rounding import requantize_float32_even
 from fxpgrad_kernels.arithmetic.requantize_row import clamp_row, requantize_row_uniform
 from fxpgrad_kernels.arithmetic.saturate import INT32_MAX, saturate_int32
+from fxpgrad_kernels.arithmetic.uniform_requantize import EVEN, plan_requantize, requantize_planned
 from fxpgrad_kernels.elementwise.elementwise import store_row
 from fxpgrad_kernels.elementwise.elementwise_ref import multiply_ref, squared_difference_ref
 from fxpgrad_kernels.jit import device, kernel
@@ -16,13 +18,13 @@ from fxpgrad_kernels.spec import Argument, KernelSpec, Parameters, Shapes, array
 
 __all__ = ["SPECS", "multiply", "squared_difference_a8", "squared_difference_a16"]
 
-_STRETCH = 256  # how many products are finished at a time
+_STRETCH = 256  # how many squares are finished at a time
 
 
 @kernel
 def multiply(
-    input_a, input_b, multiplier, shift, row, output, input_a_zero_point, input_b_zero_point,
-    output_zero_point, clamp_low, clamp_high, rounding,
+    input_a, input_b, multiplier, shift, output, input_a_zero_point, input_b_zero_point, output_zero_point,
+    clamp_low, clamp_high, rounding,
 ):  # fmt: skip
     """Multiply two tensors.
 
@@ -32,8 +34,6 @@ def multiply(
         Operands, flat.
     multiplier, shift : int32 [1]
         Pair of scale_a * scale_b / output scale.
-    row : int64 [256]
-        Workspace: a stretch of products.
     output : int8 or int16 [N]
         Written.
     input_a_zero_point, input_b_zero_point, output_zero_point : int in [-128, 127]
@@ -43,17 +43,19 @@ def multiply(
     rounding : int
         A code of `profiles.Rounding`.
     """
-    for start in range(0, output.size, _STRETCH):
-        size = min(_STRETCH, output.size - start)
-        product = row[:size]
-        part_a = input_a[start : start + size]
-        part_b = input_b[start : start + size]
-        for i in range(size):
-            a = np.int64(part_a[i]) - input_a_zero_point
-            product[i] = a * (np.int64(part_b[i]) - input_b_zero_point)
-        requantize_row_uniform(product, multiplier[0], shift[0], rounding)
-        clamp_row(product, output_zero_point, clamp_low, clamp_high)
-        store_row(product, output[start : start + size])
+    a_zero, b_zero = np.int64(input_a_zero_point), np.int64(input_b_zero_point)
+    if rounding == EVEN:
+        m, s = np.int64(multiplier[0]), np.int64(shift[0])
+        for i in range(output.size):
+            product = (np.int64(input_a[i]) - a_zero) * (np.int64(input_b[i]) - b_zero)
+            value = requantize_float32_even(product, m, s) + output_zero_point
+            output[i] = min(max(value, clamp_low), clamp_high)
+        return
+    plan = plan_requantize(multiplier[0], shift[0], rounding)
+    for i in range(output.size):
+        product = (np.int64(input_a[i]) - a_zero) * (np.int64(input_b[i]) - b_zero)
+        value = requantize_planned(product, plan) + output_zero_point
+        output[i] = min(max(value, clamp_low), clamp_high)
 
 
 @device
@@ -122,11 +124,6 @@ def squared_difference_a16(
     )  # fmt: skip
 
 
-def _one_row(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:
-    del shapes, parameters
-    return {"row": _STRETCH}
-
-
 def _two_rows(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:
     del shapes, parameters
     return {"scaled": _STRETCH, "row": _STRETCH}
@@ -145,13 +142,11 @@ def _multiply_spec(bits: int) -> KernelSpec:
         operator="elementwise",
         function=multiply,
         reference=multiply_ref,
-        workspace=_one_row,
         arguments=(
             array("input_a", "input", dtype, "N"),
             array("input_b", "input", dtype, "N"),
             array("multiplier", "constant", "int32", "1", 0),
             array("shift", "constant", "int32", "1", -31, 30),
-            array("row", "workspace", "int64", "R"),
             array("output", "output", dtype, "N"),
             *_zero_points(bits),
             parameter("clamp_low", low, high),

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fxpgrad_kernels.arithmetic.requantize import requantize
-from fxpgrad_kernels.arithmetic.saturate import saturate_int8, saturate_int16
+from fxpgrad_kernels.arithmetic.float32_rounding import requantize_float32_even
+from fxpgrad_kernels.arithmetic.saturate import INT8_MAX, INT8_MIN, INT16_MAX, INT16_MIN
+from fxpgrad_kernels.arithmetic.uniform_requantize import EVEN, plan_requantize, requantize_planned
 from fxpgrad_kernels.elementwise.elementwise_ref import prelu_ref
 from fxpgrad_kernels.jit import device, kernel
 from fxpgrad_kernels.spec import KernelSpec, array, parameter
@@ -16,11 +17,27 @@ __all__ = ["SPECS", "prelu_a8", "prelu_a16"]
 
 
 @device
-def _prelu(x, slope, multiplier, shift, rounding):
-    """Return x, or x * slope for x below zero, in output units."""
-    if x >= np.int64(0):
-        return requantize(x, multiplier[0], shift[0], rounding)
-    return requantize(x * slope, multiplier[1], shift[1], rounding)
+def _prelu(
+    input, slope, multiplier, shift, output, input_zero_point, slope_zero_point, output_zero_point, low, high,
+    rounding,
+):  # fmt: skip
+    """Write x, or x * slope for x below zero, in output units."""
+    if rounding == EVEN:
+        for i in range(output.size):
+            x = np.int64(input[i]) - input_zero_point
+            product = x if x >= np.int64(0) else x * (np.int64(slope[i]) - slope_zero_point)
+            pair = np.int64(x < np.int64(0))
+            value = requantize_float32_even(product, np.int64(multiplier[pair]), np.int64(shift[pair]))
+            output[i] = min(max(value + output_zero_point, low), high)
+        return
+    above = plan_requantize(multiplier[0], shift[0], rounding)
+    below = plan_requantize(multiplier[1], shift[1], rounding)
+    for i in range(output.size):
+        x = np.int64(input[i]) - input_zero_point
+        kept = requantize_planned(x, above)
+        scaled = requantize_planned(x * (np.int64(slope[i]) - slope_zero_point), below)
+        value = (kept if x >= np.int64(0) else scaled) + output_zero_point
+        output[i] = min(max(value, low), high)
 
 
 @kernel
@@ -44,10 +61,10 @@ def prelu_a8(
     rounding : int
         A code of `profiles.Rounding`.
     """
-    for i in range(output.size):
-        x = np.int64(input[i]) - input_zero_point
-        alpha = np.int64(slope[i]) - slope_zero_point
-        output[i] = saturate_int8(_prelu(x, alpha, multiplier, shift, rounding) + output_zero_point)
+    _prelu(
+        input, slope, multiplier, shift, output, input_zero_point, slope_zero_point, output_zero_point,
+        INT8_MIN, INT8_MAX, rounding,
+    )  # fmt: skip
 
 
 @kernel
@@ -55,10 +72,10 @@ def prelu_a16(
     input, slope, multiplier, shift, output, input_zero_point, slope_zero_point, output_zero_point, rounding
 ):
     """Do as `prelu_a8` for int16 activations; slopes stay int8."""
-    for i in range(output.size):
-        x = np.int64(input[i]) - input_zero_point
-        alpha = np.int64(slope[i]) - slope_zero_point
-        output[i] = saturate_int16(_prelu(x, alpha, multiplier, shift, rounding) + output_zero_point)
+    _prelu(
+        input, slope, multiplier, shift, output, input_zero_point, slope_zero_point, output_zero_point,
+        INT16_MIN, INT16_MAX, rounding,
+    )  # fmt: skip
 
 
 def _spec(bits: int, function: Any) -> KernelSpec:

@@ -11,152 +11,117 @@ from fxpgrad_kernels.fully_connected.fully_connected_ref import (
     fully_connected_accumulate_ref,
     fully_connected_ref,
 )
-from fxpgrad_kernels.gemm.epilogue import load_channels, store_accumulators, store_requantized
-from fxpgrad_kernels.gemm.gemm import SPLIT, compute_tile, prepare_panel
-from fxpgrad_kernels.gemm.tile import COLUMNS, ROWS
-from fxpgrad_kernels.jit import device, kernel
-from fxpgrad_kernels.spec import KernelSpec, array, parameter
-
-
-@device
-def _widen_rows(input, first, rows, row_length):
-    """Copy up to ROWS input rows as int16; return how many there were. Missing rows repeat the last."""
-    count = min(ROWS, input.shape[0] - first)
-    for r in range(ROWS):
-        source = input[first + min(r, count - 1)]
-        target = rows[r * row_length : r * row_length + source.size]
-        for k in range(source.size):
-            target[k] = np.int16(source[k])
-    return count
-
-
-@device
-def _start(scratch, row_length):
-    """Split the scratch into (wide, folded, channel_scales, row_offset, segment_offset)."""
-    wide = scratch[: ROWS * COLUMNS]
-    folded = scratch[ROWS * COLUMNS : (ROWS + 1) * COLUMNS]
-    channel_scales = scratch[(ROWS + 1) * COLUMNS : (ROWS + 3) * COLUMNS]
-    row_offset = scratch[(ROWS + 3) * COLUMNS : (ROWS + 3) * COLUMNS + ROWS]
-    segment_offset = scratch[(ROWS + 3) * COLUMNS + ROWS :]
-    for r in range(ROWS):
-        row_offset[r] = r * row_length
-    segment_offset[0] = 0
-    return wide, folded, channel_scales, row_offset, segment_offset
-
-
-@device
-def _fully_connected(
-    input, weights, bias, multiplier, shift, rows, panel, tile, scratch, output,
-    input_zero_point, output_zero_point, clamp_low, clamp_high, rounding, mode,
-):  # fmt: skip
-    batch, length = input.shape
-    units = weights.shape[0]
-    row_length = length + (length & 1)
-    flat_weights = weights.reshape(-1)
-    wide, folded, channel_scales, row_offset, segment_offset = _start(scratch, row_length)
-    for first in range(0, units, COLUMNS):
-        count = min(COLUMNS, units - first)
-        prepare_panel(
-            flat_weights, bias, first, count, np.int64(1), length, input_zero_point, mode, panel, folded
-        )
-        load_channels(multiplier, shift, first, count, channel_scales)
-        for b in range(0, batch, ROWS):
-            valid = _widen_rows(input, b, rows, row_length)
-            compute_tile(
-                rows, row_offset, segment_offset, np.int64(1), length, panel, folded, mode, tile, wide
-            )
-            for r in range(valid):
-                store_requantized(
-                    wide, r, channel_scales, output_zero_point, clamp_low, clamp_high, rounding,
-                    output[b + r][first : first + count],
-                )  # fmt: skip
+from fxpgrad_kernels.gemm.gemm import BLOCK, SCRATCH, SPLIT, multiply_rows, rows_near, start_rows, widen_rows
+from fxpgrad_kernels.gemm.prepare import NO_ROUNDING, panel_elements, prepare_layer
+from fxpgrad_kernels.jit import kernel
+from fxpgrad_kernels.spec import KernelSpec, Preparation, array, parameter
 
 
 @kernel
 def fully_connected(
-    input, weights, bias, multiplier, shift, rows, panel, tile, scratch, output,
+    input, weights, bias, multiplier, shift, panels, channels, rows, scratch, output,
     input_zero_point, output_zero_point, clamp_low, clamp_high, rounding, accumulator_bits,
 ):  # fmt: skip
-    """Multiply with 8- or 16-bit weights. Arguments: `SPECS`; arithmetic: `contract.md`."""
-    _fully_connected(
-        input, weights, bias, multiplier, shift, rows, panel, tile, scratch, output,
-        input_zero_point, output_zero_point, clamp_low, clamp_high, rounding, accumulator_bits,
-    )  # fmt: skip
+    """Multiply with 8- or 16-bit weights. Arguments: `SPECS`; arithmetic: `contract.md`.
 
-
-@kernel
-def fully_connected_split(
-    input, weights, bias, multiplier, shift, rows, panel, tile, scratch, output,
-    input_zero_point, output_zero_point, clamp_low, clamp_high, rounding, accumulator_bits,
-):  # fmt: skip
-    """Multiply with 16-bit weights as two passes of 8-bit ones; equal in every bit."""
-    _fully_connected(
-        input, weights, bias, multiplier, shift, rows, panel, tile, scratch, output,
-        input_zero_point, output_zero_point, clamp_low, clamp_high, rounding, np.int64(SPLIT),
-    )  # fmt: skip
+    Panels narrower than the weights hold their bytes: the split form.
+    """
+    batch, length = input.shape
+    units = output.shape[1]
+    mode = np.int64(SPLIT) if panels.itemsize < weights.itemsize else accumulator_bits
+    matrix, flat = input.reshape(-1), output.reshape(-1)
+    block = start_rows(length, rows, scratch)
+    for first in range(0, batch, block):
+        count = min(block, batch - first)
+        widen_rows(matrix, first, count, length, rows)
+        multiply_rows(
+            rows, scratch[SCRATCH - BLOCK :], count, scratch[SCRATCH:], np.int64(1), length, np.int64(1),
+            np.int64(0), panels, channels, multiplier, shift, mode, rounding, output_zero_point, clamp_low,
+            clamp_high, scratch, flat[first * units :], None, units,
+        )  # fmt: skip
 
 
 @kernel
 def fully_connected_accumulate(
-    input, weights, bias, rows, panel, tile, scratch, output, input_zero_point, accumulator_bits
+    input, weights, bias, panels, channels, rows, scratch, output, input_zero_point, accumulator_bits
 ):
     """Write the int32 accumulators themselves (what an integer loss reads), saturated to int32."""
     batch, length = input.shape
-    units = weights.shape[0]
-    row_length = length + (length & 1)
-    flat_weights = weights.reshape(-1)
-    wide, folded, _, row_offset, segment_offset = _start(scratch, row_length)
-    for first in range(0, units, COLUMNS):
-        count = min(COLUMNS, units - first)
-        prepare_panel(
-            flat_weights, bias, first, count, np.int64(1), length, input_zero_point,
-            accumulator_bits, panel, folded,
+    units = output.shape[1]
+    none = np.int64(0)
+    matrix, flat = input.reshape(-1), output.reshape(-1)
+    block = start_rows(length, rows, scratch)
+    for first in range(0, batch, block):
+        count = min(block, batch - first)
+        widen_rows(matrix, first, count, length, rows)
+        multiply_rows(
+            rows, scratch[SCRATCH - BLOCK :], count, scratch[SCRATCH:], np.int64(1), length, np.int64(1),
+            none, panels, channels, bias, bias, accumulator_bits, none, none, none, none, scratch,
+            scratch[:1].view(np.int8), flat[first * units :], units,
         )  # fmt: skip
-        for b in range(0, batch, ROWS):
-            valid = _widen_rows(input, b, rows, row_length)
-            compute_tile(
-                rows, row_offset, segment_offset, np.int64(1), length, panel, folded,
-                accumulator_bits, tile, wide,
-            )  # fmt: skip
-            for r in range(valid):
-                store_accumulators(wide, r, output[b + r][first : first + count])
 
 
-def _workspace(shapes, parameters, panels=1):
+@kernel
+def prepare_fully_connected(
+    weights, bias, multiplier, shift, panels, channels, input_zero_point, output_zero_point, clamp_low,
+    clamp_high, rounding, accumulator_bits,
+):  # fmt: skip
+    """Write the panels and the records of `fully_connected`."""
+    prepare_layer(
+        weights.reshape(-1), bias, multiplier, shift, np.int64(1), np.int64(1), weights.shape[1],
+        input_zero_point, rounding, panels, channels,
+    )  # fmt: skip
+
+
+@kernel
+def prepare_fully_connected_accumulate(weights, bias, panels, channels, input_zero_point, accumulator_bits):
+    """Write the panels and the records of `fully_connected_accumulate`."""
+    prepare_layer(
+        weights.reshape(-1), bias, bias, bias, np.int64(1), np.int64(1), weights.shape[1], input_zero_point,
+        np.int64(NO_ROUNDING), panels, channels,
+    )  # fmt: skip
+
+
+def _workspace(shapes, parameters):
     length = shapes["input"][1] + shapes["input"][1] % 2
-    return {
-        "rows": ROWS * length,
-        "panel": panels * length * COLUMNS,
-        "tile": ROWS * COLUMNS,
-        "scratch": (ROWS + 3) * COLUMNS + ROWS + 1,
-    }
+    return {"rows": rows_near(length) * length, "scratch": SCRATCH + 1}
 
 
-def _workspace_split(shapes, parameters):
-    return _workspace(shapes, parameters, panels=2)
+def _elements(shapes, parameters):
+    units, length = shapes["weights"]
+    return panel_elements(units, 1, length)
+
+
+def _elements_split(shapes, parameters):
+    elements = _elements(shapes, parameters)
+    return {**elements, "panels": 2 * elements["panels"]}
 
 
 _WORKSPACES = (
     array("rows", "workspace", "int16", "R"),
-    array("panel", "workspace", "int16", "Q"),
-    array("tile", "workspace", "int32", "T"),
     array("scratch", "workspace", "int64", "S"),
 )
 
 
-def _spec(name, function, weight_dtype, workspace):
+def _prepared(panel_dtype):
+    return array("panels", "prepared", panel_dtype, "Q"), array("channels", "prepared", "int32", "C")
+
+
+def _spec(name, function, weight_dtype, panel_dtype, preparation):
     return KernelSpec(
         name=name,
         operator="fully_connected",
         function=function,
         reference=fully_connected_ref,
-        workspace=workspace,
+        workspace=_workspace,
+        preparation=preparation,
         arguments=(
             array("input", "input", "int8", "B I"),
             array("weights", "constant", weight_dtype, "O I"),
             array("bias", "constant", "int32", "O"),
             array("multiplier", "constant", "int32", "O", 0),
             array("shift", "constant", "int32", "O", -31, 30),
+            *_prepared(panel_dtype),
             *_WORKSPACES,
             array("output", "output", "int8", "B O"),
             parameter("input_zero_point", -128, 127),
@@ -176,10 +141,12 @@ def _accumulate_spec(name, weight_dtype):
         function=fully_connected_accumulate,
         reference=fully_connected_accumulate_ref,
         workspace=_workspace,
+        preparation=Preparation(prepare_fully_connected_accumulate, _elements),
         arguments=(
             array("input", "input", "int8", "B I"),
             array("weights", "constant", weight_dtype, "O I"),
             array("bias", "constant", "int32", "O"),
+            *_prepared(weight_dtype),
             *_WORKSPACES,
             array("output", "output", "int32", "B O"),
             parameter("input_zero_point", -128, 127),
@@ -188,10 +155,13 @@ def _accumulate_spec(name, weight_dtype):
     )
 
 
+_WHOLE = Preparation(prepare_fully_connected, _elements)
+_SPLIT = Preparation(prepare_fully_connected, _elements_split)
+
 SPECS = (
-    _spec("fully_connected_a8w8", fully_connected, "int8", _workspace),
-    _spec("fully_connected_a8w16", fully_connected, "int16", _workspace),
-    _spec("fully_connected_a8w16_split", fully_connected_split, "int16", _workspace_split),
+    _spec("fully_connected_a8w8", fully_connected, "int8", "int8", _WHOLE),
+    _spec("fully_connected_a8w16", fully_connected, "int16", "int16", _WHOLE),
+    _spec("fully_connected_a8w16_split", fully_connected, "int16", "int8", _SPLIT),
     _accumulate_spec("fully_connected_accumulate_a8w8", "int8"),
     _accumulate_spec("fully_connected_accumulate_a8w16", "int16"),
 )

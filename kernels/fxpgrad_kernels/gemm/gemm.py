@@ -1,4 +1,4 @@
-"""The pieces of every dense product: weight panels, row tiles, accumulation, requantized store.
+"""The driver of every dense product: rows x panels, in blocks of rows that stay near.
 
 conv2d and fully_connected differ only in where a row starts (`row_offset`) and in the runs that it
 is made of (`segment_offset`); everything else is here. `contract.md` has the arithmetic.
@@ -8,83 +8,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from fxpgrad_kernels.gemm.tile import COLUMNS, ROWS, madd_tile
-from fxpgrad_kernels.jit import device
+from fxpgrad_kernels.gemm.ends import COLUMNS, NOTES, START, START_HIGH, STORE_SUMS, ZEROS
+from fxpgrad_kernels.gemm.epilogue import store_accumulators, store_requantized
+from fxpgrad_kernels.gemm.prepare import RECORD
 
-# How a panel is made from the weights.
-WHOLE = 0  # w
-HIGH_BYTE = 1  # w >> 8
-LOW_BYTE = 2  # (w & 255) - 128, so that w = 256 * high + low + 128
+# The one place that chooses the tile: `plain.multiply_tiles` is the same without vectors.
+from fxpgrad_kernels.gemm.tile import ROWS, multiply_tiles
+from fxpgrad_kernels.jit import device
 
 # How sums are kept; 32 and 64 are widths in bits.
 SPLIT = 16
 
-# int32 sums of |x| <= 128 times |w| <= 32768 are safe for 2 * 255 products
-_SAFE_PAIRS = np.int64(255)
+# Rows that are multiplied with one panel after the other while they are near.
+BLOCK = 96
+_NEAR = 24576  # elements of int16
+
+# The parts of the scratch, in int64: wide sums, int32 sums, row offsets; the segment offsets follow.
+_WIDE = ROWS * COLUMNS
+_TILE = _WIDE + ROWS * COLUMNS // 2
+SCRATCH = _TILE + BLOCK
+
+
+def rows_near(row_length):
+    """Return how many rows of `row_length` int16 elements are widened at a time: a multiple of ROWS."""
+    return min(max(_NEAR // max(row_length, 1), ROWS), BLOCK) // ROWS * ROWS
 
 
 @device
-def pack_panel(weights, first_column, num_columns, num_segments, segment_length, part, panel):
-    """Copy COLUMNS output channels of flat `weights` [O * num_segments * segment_length] into `panel`.
-
-    Panel layout: [segment][pair][column][2]. Odd segments and missing columns are filled with 0.
-    """
-    pairs = (segment_length + np.int64(1)) >> np.int64(1)
-    length = num_segments * segment_length
-    for column in range(COLUMNS):
-        if column >= num_columns:
-            for i in range(num_segments * pairs):
-                panel[(i * COLUMNS + column) * 2] = np.int16(0)
-                panel[(i * COLUMNS + column) * 2 + 1] = np.int16(0)
-            continue
-        row = weights[(first_column + column) * length : (first_column + column + 1) * length]
-        for segment in range(num_segments):
-            base = segment * pairs
-            run = row[segment * segment_length : (segment + 1) * segment_length]
-            for k in range(2 * pairs):
-                value = np.int16(0)
-                if k < segment_length:
-                    value = np.int16(run[k])
-                    if part == HIGH_BYTE:
-                        value = np.int16(np.int32(value) >> np.int32(8))
-                    elif part == LOW_BYTE:
-                        value = np.int16((np.int32(value) & np.int32(255)) - np.int32(128))
-                panel[((base + (k >> 1)) * COLUMNS + column) * 2 + (k & 1)] = value
-
-
-@device
-def fold_zero_point(weights, bias, first_column, num_columns, length, input_zero_point, folded):
-    """Write bias - input_zero_point * sum(weights) of each column: the rows then hold raw values.
-
-    weights: flat, `length` of them for each output channel.
-    """
-    for column in range(num_columns):
-        row = weights[(first_column + column) * length : (first_column + column + 1) * length]
-        total = np.int64(0)
-        for k in range(row.size):
-            total += np.int64(row[k])
-        folded[column] = np.int64(bias[first_column + column]) - input_zero_point * total
-
-
-@device
-def _add_in_blocks(rows, row_offset, segment_offset, num_segments, pairs, panel, factor, tile, wide):
-    """Add `factor` times the exact sums of one tile to `wide`, in int32 blocks that cannot overflow."""
-    for segment in range(num_segments):
-        run = segment_offset[segment : segment + 1]
-        weights = panel[segment * pairs * 2 * COLUMNS :]
-        start = np.int64(0)
-        while start < pairs:
-            end = min(start + _SAFE_PAIRS, pairs)
-            madd_tile(rows, row_offset, run, np.int64(1), pairs, start, end, weights, tile)
-            for i in range(ROWS * COLUMNS):
-                wide[i] += factor * np.int64(tile[i])
-            start = end
-
-
-@device
-def _add_row_sums(rows, row_offset, segment_offset, num_segments, segment_length, factor, wide):
-    """Add `factor` times the sum of each row's raw inputs to all columns of that row."""
-    for r in range(ROWS):
+def _add_row_sums(rows, row_offset, num_rows, segment_offset, num_segments, segment_length, wide):
+    """Add 128 times the sum of each row's raw inputs to all columns of that row."""
+    for r in range(num_rows):
         total = np.int64(0)
         for segment in range(num_segments):
             start = row_offset[r] + segment_offset[segment]
@@ -92,59 +45,138 @@ def _add_row_sums(rows, row_offset, segment_offset, num_segments, segment_length
             for k in range(run.size):
                 total += np.int64(run[k])
         for column in range(COLUMNS):
-            wide[r * COLUMNS + column] += factor * total
+            wide[r * COLUMNS + column] += total << np.int64(7)
 
 
 @device
-def compute_tile(
-    rows, row_offset, segment_offset, num_segments, segment_length, panel, folded, mode, tile, wide
-):
-    """Write one tile of finished accumulators (int64, bias and zero point included) into `wide`.
-
-    mode 32: the sums are proved to fit int32. mode 64: int32 blocks summed in int64. mode SPLIT:
-    `panel` holds the HIGH_BYTE panel, then the LOW_BYTE panel; only 8-bit weights are multiplied.
-    """
-    pairs = (segment_length + np.int64(1)) >> np.int64(1)
-    for r in range(ROWS):
+def _start_wide(record, num_rows, wide):
+    """Set every row of `wide` to the folded biases."""
+    for r in range(num_rows):
         for column in range(COLUMNS):
-            wide[r * COLUMNS + column] = folded[column]
-    if mode == np.int64(32):
-        madd_tile(rows, row_offset, segment_offset, num_segments, pairs, np.int64(0), pairs, panel, tile)
-        for i in range(ROWS * COLUMNS):
-            wide[i] += np.int64(tile[i])
-    elif mode == np.int64(64):
-        _add_in_blocks(rows, row_offset, segment_offset, num_segments, pairs, panel, np.int64(1), tile, wide)
-    else:
-        low = panel[num_segments * pairs * 2 * COLUMNS :]
-        _add_in_blocks(
-            rows, row_offset, segment_offset, num_segments, pairs, panel, np.int64(256), tile, wide
-        )
-        _add_in_blocks(rows, row_offset, segment_offset, num_segments, pairs, low, np.int64(1), tile, wide)
-        _add_row_sums(rows, row_offset, segment_offset, num_segments, segment_length, np.int64(128), wide)
+            high = np.int64(record[START_HIGH * COLUMNS + column]) << np.int64(32)
+            low = np.int64(record[START * COLUMNS + column]) & np.int64(0xFFFFFFFF)
+            wide[r * COLUMNS + column] = high | low
 
 
 @device
-def prepare_panel(
-    weights,
-    bias,
-    first_column,
-    num_columns,
-    num_segments,
-    segment_length,
-    input_zero_point,
-    mode,
-    panel,
-    folded,
-):
-    """Pack one panel (two in SPLIT mode) and fold the zero point into its biases."""
+def _add(sums, shift, wide):
+    """Add int32 sums, shifted left, to as many of int64 `wide`."""
+    for i in range(wide.size):
+        wide[i] += np.int64(sums[i]) << shift
+
+
+@device
+def _store_wide(
+    wide, num_rows, multiplier, shift, rounding, zero_point, low, high, end, sums, output, accumulators,
+    output_step, columns,
+):  # fmt: skip
+    """Store exact accumulators, or saturate them into `sums`; return whether they are stored."""
+    if accumulators is not None:
+        for r in range(num_rows):
+            row = accumulators[r * output_step : r * output_step + columns]
+            store_accumulators(wide[r * COLUMNS : (r + 1) * COLUMNS], row)
+        return True
+    if end == STORE_SUMS:
+        for r in range(num_rows):
+            row = output[r * output_step : r * output_step + columns]
+            store_requantized(
+                wide[r * COLUMNS : (r + 1) * COLUMNS], multiplier, shift, zero_point, low, high, rounding, row
+            )
+        return True
+    store_accumulators(wide[: num_rows * COLUMNS], sums[: num_rows * COLUMNS])
+    return False
+
+
+@device
+def multiply_rows(
+    rows, row_offset, num_rows, segment_offset, num_segments, segment_length, groups, group_channels, panels,
+    channels, multiplier, shifts, mode, rounding, zero_point, low, high, scratch, output, accumulators,
+    filters,
+):  # fmt: skip
+    """Multiply a block of rows with every panel of a layer.
+
+    Group g reads what lies g * group_channels after a row's start. output: flat int8 [num_rows * filters],
+    or `accumulators`: the same in int32, and output is not written.
+    """
+    parts = np.int64(2 if mode == SPLIT else 1)
     pairs = (segment_length + np.int64(1)) >> np.int64(1)
-    for column in range(COLUMNS):
-        folded[column] = np.int64(0)
-    length = num_segments * segment_length
-    fold_zero_point(weights, bias, first_column, num_columns, length, input_zero_point, folded)
-    if mode == np.int64(SPLIT):
-        pack_panel(weights, first_column, num_columns, num_segments, segment_length, HIGH_BYTE, panel)
-        low = panel[num_segments * pairs * 2 * COLUMNS :]
-        pack_panel(weights, first_column, num_columns, num_segments, segment_length, LOW_BYTE, low)
+    size = parts * num_segments * pairs * 2 * COLUMNS
+    group_panels = (filters // groups + COLUMNS - 1) // COLUMNS
+    none = np.int64(0)
+    wide, sums = scratch[:_WIDE], scratch[_WIDE:_TILE].view(np.int32)
+    for number in range(groups * group_panels):
+        group = number // group_panels
+        first_column = (number - group * group_panels) * COLUMNS
+        columns = min(np.int64(COLUMNS), filters // groups - first_column)
+        column = group * (filters // groups) + first_column
+        inputs = rows[group * group_channels :]
+        panel = panels[number * size : (number + 1) * size]
+        record = channels[number * RECORD : (number + 1) * RECORD]
+        end = np.int64(record[NOTES * COLUMNS])
+        fits = mode == np.int64(32) or (mode == np.int64(64) and record[NOTES * COLUMNS + 1] == np.int32(1))
+        if fits and end != STORE_SUMS:
+            multiply_tiles(
+                inputs, row_offset, num_rows, segment_offset, num_segments, pairs, none, pairs, panel, record,
+                none, record, end, sums, output[column:], filters, columns, zero_point, low, high,
+            )  # fmt: skip
+            continue
+        safe = np.int64(record[NOTES * COLUMNS + 2])
+        together = max(safe // pairs, np.int64(1))
+        for row in range(0, num_rows, ROWS):  # by way of exact accumulators in int64
+            count = min(np.int64(ROWS), num_rows - row)
+            offsets = row_offset[row:]
+            target = output[row * filters + column :]
+            _start_wide(record, count, wide)
+            for part in range(parts):
+                shift = np.int64(8 if parts - part == 2 else 0)
+                for segment in range(0, num_segments, together):
+                    weights = panel[(part * num_segments + segment) * pairs * 2 * COLUMNS :]
+                    for first in range(0, pairs, safe):
+                        multiply_tiles(
+                            inputs, offsets, count, segment_offset[segment:],
+                            min(together, num_segments - segment), pairs, first, min(first + safe, pairs),
+                            weights, record[ZEROS * COLUMNS :], none, record, np.int64(STORE_SUMS), sums,
+                            target, none, columns, none, none, none,
+                        )  # fmt: skip
+                        _add(sums, shift, wide[: count * COLUMNS])
+            if mode == SPLIT:
+                _add_row_sums(inputs, offsets, count, segment_offset, num_segments, segment_length, wide)
+            if not _store_wide(
+                wide, count, multiplier[column:], shifts[column:], rounding, zero_point, low, high, end, sums,
+                target, None if accumulators is None else accumulators[row * filters + column :], filters,
+                columns,
+            ):  # fmt: skip
+                multiply_tiles(
+                    inputs, offsets, count, segment_offset, none, none, none, none, panel, sums,
+                    np.int64(COLUMNS), record, end, sums, target, filters, columns, zero_point, low, high,
+                )  # fmt: skip
+
+
+@device
+def _widen(source, target):
+    """Copy int8 values as int16."""
+    for i in range(target.size):
+        target[i] = np.int16(source[i])
+
+
+@device
+def start_rows(length, rows, scratch):
+    """Lay out `rows` as a block of a matrix of `length` columns; return how many rows it takes."""
+    row_length = length + (length & np.int64(1))
+    block = min(np.int64(BLOCK), rows.size // row_length)
+    row_offset = scratch[_TILE:SCRATCH]
+    for r in range(block):
+        row_offset[r] = r * row_length
+    scratch[SCRATCH] = 0  # the one segment
+    return block
+
+
+@device
+def widen_rows(matrix, first, count, length, rows):
+    """Copy rows `first` to `first + count` of a flat int8 matrix of `length` columns into `rows`."""
+    row_length = length + (length & np.int64(1))
+    if length == row_length:  # one long loop: it matters where rows are short
+        _widen(matrix[first * length :], rows[: count * length])
     else:
-        pack_panel(weights, first_column, num_columns, num_segments, segment_length, WHOLE, panel)
+        for r in range(count):
+            _widen(matrix[(first + r) * length :], rows[r * row_length : r * row_length + length])

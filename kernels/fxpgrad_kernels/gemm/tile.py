@@ -1,134 +1,228 @@
-"""The multiply-add tile: ROWS x COLUMNS int32 sums of int16 pair products, held in registers.
+"""The multiply-add tile: rows x COLUMNS int32 sums of int16 pair products, held in registers.
 
-    rows (int16, read through offsets)          panel (int16)
+    rows (int16, read through offsets)          panel (int8 or int16)
     row_offset[0] -> a0 a1 | a2 a3 | ...        pair 0: w00 w01  w10 w11  ...  (COLUMNS x 2)
     row_offset[1] -> a0 a1 | a2 a3 | ...        pair 1: w02 w03  w12 w13  ...
          ...   (ROWS of them)                        ...
 
 One step takes a pair (two neighbouring inputs) of each row, broadcasts it, multiplies it with the
 panel's COLUMNS pairs and adds both products to the sums: the form that LLVM turns into one
-multiply-add instruction (vpmaddwd, vpdpwssd, smlal ...). The IR below is plain vector IR and names
+multiply-add instruction (vpmaddwd, vpdpwssd, smlal ...). The IR is plain vector IR and names
 no processor. A row is not contiguous: it is `num_segments` runs of pairs, run s starting at
-``row_offset[r] + segment_offset[s]``, so that a convolution needs no im2col.
+``row_offset[r] + segment_offset[s]``, so that a convolution needs no im2col. The finished sums are
+requantized and stored as int8 before they leave the registers (`ends.py`).
 """
 
 from __future__ import annotations
 
+from fxpgrad_kernels.gemm.ends import (
+    COLUMNS,
+    ROUND_AWAY_TWICE,
+    ROUND_FLOAT,
+    ROUND_ONCE,
+    ROUND_UP_TWICE,
+    narrow,
+    round_float,
+    round_once,
+    round_twice,
+    store_columns,
+    word_lanes,
+)
+from fxpgrad_kernels.gemm.vectors import (
+    I8,
+    I16,
+    I32,
+    I64,
+    LANES,
+    PAIRS,
+    SUMS,
+    at,
+    broadcast_pair,
+    constant,
+    load,
+    pair_products,
+    store,
+)
 from fxpgrad_kernels.jit import cgutils, intrinsic, ir, types
 
 ROWS = 6
-COLUMNS = 16
-_LANES = 8
-_VECTORS = COLUMNS // _LANES
-
-_I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
-_V32 = ir.VectorType(_I32, _LANES)
-_PAIRS16 = ir.VectorType(_I16, 2 * _LANES)
-_PAIRS32 = ir.VectorType(_I32, 2 * _LANES)
-_ZERO = ir.Constant(_V32, [0] * _LANES)
-_ALL_FIRST = ir.Constant(_V32, [0] * _LANES)
-_EVEN = ir.Constant(_V32, list(range(0, 2 * _LANES, 2)))
-_ODD = ir.Constant(_V32, list(range(1, 2 * _LANES, 2)))
-
-
-def _pair_products(builder, a, w):
-    """Return the int32 sums a[2i]*w[2i] + a[2i+1]*w[2i+1] of two vectors of int16 pairs."""
-    product = builder.mul(builder.sext(a, _PAIRS32), builder.sext(w, _PAIRS32))
-    undefined = ir.Constant(_PAIRS32, ir.Undefined)
-    even = builder.shuffle_vector(product, undefined, _EVEN)
-    odd = builder.shuffle_vector(product, undefined, _ODD)
-    return builder.add(even, odd)
+_VECTORS = COLUMNS // LANES
+_POINTERS = {
+    "rows": I16.as_pointer(),
+    "row_offset": I64.as_pointer(),
+    "segment_offset": I64.as_pointer(),
+    "start": I32.as_pointer(),
+    "record": I32.as_pointer(),
+    "sums": I32.as_pointer(),
+    "output": I8.as_pointer(),
+}
+_ARRAYS = {"panel", *_POINTERS}
+_NAMES = (
+    "rows", "row_offset", "num_rows", "segment_offset", "num_segments", "pairs_per_segment", "first_pair",
+    "last_pair", "panel", "start", "start_step", "record", "end", "sums", "output", "output_step", "columns",
+    "zero_point", "clamp_low", "clamp_high",
+)  # fmt: skip
 
 
-def _load(builder, pointer, kind, align):
-    value = builder.load(builder.bitcast(pointer, kind.as_pointer()))
-    value.align = align
-    return value
+def _panel_pairs(builder, panel, element, weights):
+    """Return the panel's vectors of pairs from `element` on, as int16."""
+    vectors = []
+    for v in range(_VECTORS):
+        pointer = at(builder, panel, builder.add(element, constant(I64, 2 * LANES * v)))
+        value = load(builder, pointer, ir.VectorType(weights, 2 * LANES), 1)
+        vectors.append(value if value.type == PAIRS else builder.sext(value, PAIRS))
+    return vectors
 
 
-def _broadcast_pair(builder, pointer):
-    pair = _load(builder, pointer, _I32, 2)
-    undefined = ir.Constant(_V32, ir.Undefined)
-    first = builder.insert_element(undefined, pair, ir.Constant(_I32, 0))
-    return builder.bitcast(builder.shuffle_vector(first, undefined, _ALL_FIRST), _PAIRS16)
+def _accumulate(builder, a, starts, sums, unroll):
+    """Emit the loops over segments and pairs; `starts` point at the rows, `sums` are stack cells."""
+    weights = a["panel"].type.pointee
+    count = builder.sub(a["last_pair"], a["first_pair"])
+
+    def step(pair, segment_starts, panel_pair):
+        element = builder.mul(pair, constant(I64, 2))
+        panel_element = builder.mul(builder.add(panel_pair, pair), constant(I64, 2 * COLUMNS))
+        vectors = _panel_pairs(builder, a["panel"], panel_element, weights)
+        for row, cells in zip(segment_starts, sums, strict=True):
+            inputs = broadcast_pair(builder, at(builder, row, element))
+            for cell, vector in zip(cells, vectors, strict=True):
+                products = pair_products(builder, inputs, vector)
+                builder.store(builder.add(builder.load(cell), products), cell)
+
+    with cgutils.for_range(builder, a["num_segments"]) as segments:
+        shift = builder.load(at(builder, a["segment_offset"], segments.index))
+        segment_starts = [at(builder, start, shift) for start in starts]
+        panel_pair = builder.mul(segments.index, a["pairs_per_segment"])
+        whole = builder.and_(count, constant(I64, -unroll))
+        if unroll > 1:
+            with cgutils.for_range(builder, builder.sdiv(whole, constant(I64, unroll))) as pairs:
+                base = builder.add(a["first_pair"], builder.mul(pairs.index, constant(I64, unroll)))
+                for u in range(unroll):
+                    step(builder.add(base, constant(I64, u)), segment_starts, panel_pair)
+            with cgutils.for_range(builder, builder.sub(count, whole)) as pairs:
+                base = builder.add(a["first_pair"], whole)
+                step(builder.add(base, pairs.index), segment_starts, panel_pair)
+        else:
+            with cgutils.for_range(builder, count) as pairs:
+                step(builder.add(a["first_pair"], pairs.index), segment_starts, panel_pair)
+
+
+def _store_bytes(builder, a, sums, outputs):
+    """Add the zero point, clamp and store the requantized tile."""
+    zero_point = word_lanes(builder, a["zero_point"])
+    low = word_lanes(builder, builder.sub(a["clamp_low"], a["zero_point"]))
+    high = word_lanes(builder, builder.sub(a["clamp_high"], a["zero_point"]))
+    rows = [narrow(builder, *[builder.load(cell) for cell in cells], zero_point, low, high) for cells in sums]
+    is_whole = builder.icmp_signed("==", a["columns"], constant(I64, COLUMNS))
+    with builder.if_else(is_whole, likely=True) as (whole, ragged):
+        with whole:
+            for values, pointer in zip(rows, outputs, strict=True):
+                store(builder, values, pointer, 1)
+        with ragged:
+            for values, pointer in zip(rows, outputs, strict=True):
+                store_columns(builder, values, pointer, a["columns"])
+
+
+def _finish(builder, a, sums, targets, outputs):
+    """Emit the switch over the ends."""
+    done = builder.append_basic_block("done")
+    narrowing = builder.append_basic_block("narrow")
+    storing = builder.append_basic_block("sums")
+    ends = {
+        ROUND_ONCE: round_once,
+        ROUND_UP_TWICE: lambda *given: round_twice(*given, away=False),
+        ROUND_AWAY_TWICE: lambda *given: round_twice(*given, away=True),
+        ROUND_FLOAT: round_float,
+    }
+    blocks = {code: builder.append_basic_block(f"end.{code}") for code in ends}
+    switch = builder.switch(a["end"], storing)
+    for code, emit in ends.items():
+        switch.add_case(constant(I64, code), blocks[code])
+        builder.position_at_end(blocks[code])
+        for v in range(_VECTORS):
+            cells = [row[v] for row in sums]
+            results = emit(builder, a["record"], v, [builder.load(cell) for cell in cells])
+            for cell, result in zip(cells, results, strict=True):
+                builder.store(result, cell)
+        builder.branch(narrowing)
+    builder.position_at_end(storing)
+    for cells, target in zip(sums, targets, strict=True):
+        for v, cell in enumerate(cells):
+            store(builder, builder.load(cell), at(builder, target, v * LANES), 4)
+    builder.branch(done)
+    builder.position_at_end(narrowing)
+    _store_bytes(builder, a, sums, outputs)
+    builder.branch(done)
+    builder.position_at_end(done)
+
+
+def _emit_tiles(builder, a, height, first_row, unroll):
+    """Emit the loop over tiles of `height` rows from `first_row` on."""
+    sums = [[cgutils.alloca_once(builder, SUMS) for _ in range(_VECTORS)] for _ in range(height)]
+    last = builder.sub(a["num_rows"], constant(I64, 1))
+    room = builder.sub(builder.add(last, constant(I64, height)), first_row)
+    with cgutils.for_range(builder, builder.sdiv(room, constant(I64, height))) as tile:
+        first = builder.add(first_row, builder.mul(tile.index, constant(I64, height)))
+        numbers = [builder.add(first, constant(I64, r)) for r in range(height)]
+        # past the end the last row repeats: the same sums, stored at the same place
+        numbers = [builder.select(builder.icmp_signed("<", n, last), n, last) for n in numbers]
+        starts = [at(builder, a["rows"], builder.load(at(builder, a["row_offset"], n))) for n in numbers]
+        for number, cells in zip(numbers, sums, strict=True):
+            begin = at(builder, a["start"], builder.mul(number, a["start_step"]))
+            for v, cell in enumerate(cells):
+                builder.store(load(builder, at(builder, begin, v * LANES), SUMS, 4), cell)
+        _accumulate(builder, a, starts, sums, unroll)
+        targets = [at(builder, a["sums"], builder.mul(n, constant(I64, COLUMNS))) for n in numbers]
+        outputs = [at(builder, a["output"], builder.mul(n, a["output_step"])) for n in numbers]
+        _finish(builder, a, sums, targets, outputs)
+
+
+def tile_function(module, weights):
+    """Return the function for panels of `weights`, one in a module however often it is called."""
+    kinds = [_POINTERS.get(name, I64) for name in _NAMES]
+    kinds[_NAMES.index("panel")] = weights.as_pointer()
+    name = f"fxpgrad.gemm.multiply_tiles.{weights}"
+    function = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+    if function.is_declaration:
+        function.linkage = "linkonce_odr"
+        function.attributes.add("noinline")
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        a = dict(zip(_NAMES, function.args, strict=True))
+        # up to half a tile of rows, or a lone one, does not fill a whole tile with repeats
+        rest = builder.srem(a["num_rows"], constant(I64, ROWS))
+        zero = constant(I64, 0)
+        short = builder.select(builder.icmp_signed("<=", rest, constant(I64, ROWS // 2)), rest, zero)
+        lone = builder.select(builder.icmp_signed("==", rest, constant(I64, 1)), rest, zero)
+        whole = builder.sub(a["num_rows"], short)
+        paired = builder.sub(a["num_rows"], lone)
+        _emit_tiles(builder, {**a, "num_rows": whole}, ROWS, zero, 1)
+        _emit_tiles(builder, {**a, "num_rows": paired}, ROWS // 2, whole, 1)
+        _emit_tiles(builder, a, 1, paired, 4)
+        builder.ret_void()
+    return function
 
 
 @intrinsic
-def madd_tile(
-    typing_context,
-    rows,
-    row_offset,
-    segment_offset,
-    num_segments,
-    pairs_per_segment,
-    first_pair,
-    last_pair,
-    panel,
-    accumulator,
-):
-    """Write ROWS x COLUMNS sums over pairs [first_pair, last_pair) of every segment.
-
-    rows: int16, flat; row_offset: int64 [ROWS] and segment_offset: int64 [num_segments], in
-    elements of `rows`; panel: int16 [num_segments][pairs_per_segment][COLUMNS][2], flat;
-    accumulator: int32 [ROWS * COLUMNS], overwritten. The sums must fit int32.
-    """
-    signature = types.void(
-        rows,
-        row_offset,
-        segment_offset,
-        types.int64,
-        types.int64,
-        types.int64,
-        types.int64,
-        panel,
-        accumulator,
-    )
+def multiply_tiles(
+    typing_context, rows, row_offset, num_rows, segment_offset, num_segments, pairs_per_segment, first_pair,
+    last_pair, panel, start, start_step, record, end, sums, output, output_step, columns, zero_point,
+    clamp_low, clamp_high,
+):  # fmt: skip
+    """Multiply `num_rows` rows with one panel and finish the sums as `end` says: see `contract.md`."""
+    given = (
+        rows, row_offset, num_rows, segment_offset, num_segments, pairs_per_segment, first_pair, last_pair,
+        panel, start, start_step, record, end, sums, output, output_step, columns, zero_point, clamp_low,
+        clamp_high,
+    )  # fmt: skip
+    kinds = [kind if name in _ARRAYS else types.int64 for name, kind in zip(_NAMES, given, strict=True)]
 
     def codegen(context, builder, signature, args):
-        def data(index):
-            return context.make_array(signature.args[index])(context, builder, args[index]).data
-
-        rows_at, offsets_at, segments_at, panel_at, out_at = (data(i) for i in (0, 1, 2, 7, 8))
-        num_segments, pairs_per_segment, first_pair, last_pair = args[3:7]
-
-        def const(value):
-            return ir.Constant(_I64, value)
-
-        starts = [
-            builder.gep(rows_at, [builder.load(builder.gep(offsets_at, [const(r)]))]) for r in range(ROWS)
+        passed = [
+            context.make_array(kind)(context, builder, value).data if name in _ARRAYS else value
+            for name, kind, value in zip(_NAMES, signature.args, args, strict=True)
         ]
-        sums = [[cgutils.alloca_once_value(builder, _ZERO) for _ in range(_VECTORS)] for _ in range(ROWS)]
-        for row in sums:
-            for cell in row:
-                builder.store(_ZERO, cell)
-        count = builder.sub(last_pair, first_pair)
-        with cgutils.for_range(builder, num_segments) as segments:
-            shift = builder.load(builder.gep(segments_at, [segments.index]))
-            segment_starts = [builder.gep(start, [shift]) for start in starts]
-            panel_pair = builder.mul(segments.index, pairs_per_segment)
-            with cgutils.for_range(builder, count) as pairs:
-                pair = builder.add(first_pair, pairs.index)
-                element = builder.mul(pair, const(2))
-                weights_start = builder.mul(builder.add(panel_pair, pair), const(2 * COLUMNS))
-                weights = [
-                    _load(
-                        builder,
-                        builder.gep(panel_at, [builder.add(weights_start, const(2 * _LANES * v))]),
-                        _PAIRS16,
-                        2,
-                    )
-                    for v in range(_VECTORS)
-                ]
-                for r in range(ROWS):
-                    broadcast = _broadcast_pair(builder, builder.gep(segment_starts[r], [element]))
-                    for v in range(_VECTORS):
-                        products = _pair_products(builder, broadcast, weights[v])
-                        builder.store(builder.add(builder.load(sums[r][v]), products), sums[r][v])
-        for r in range(ROWS):
-            for v in range(_VECTORS):
-                target = builder.gep(out_at, [const(r * COLUMNS + v * _LANES)])
-                store = builder.store(builder.load(sums[r][v]), builder.bitcast(target, _V32.as_pointer()))
-                store.align = 4
+        weights = passed[_NAMES.index("panel")].type.pointee
+        builder.call(tile_function(builder.module, weights), passed)
         return context.get_dummy_value()
 
-    return signature, codegen
+    return types.void(*kinds), codegen

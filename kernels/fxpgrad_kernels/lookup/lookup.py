@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from fxpgrad_kernels.arithmetic.byte_table import read_table
 from fxpgrad_kernels.jit import kernel
 from fxpgrad_kernels.lookup.lookup_ref import lookup_ref
 from fxpgrad_kernels.spec import KernelSpec, array
@@ -24,8 +23,7 @@ def lookup(input, table, output):
     output : int8 [N]
         Written.
     """
-    for i in range(output.size):
-        output[i] = table[np.int64(input[i]) + 128]
+    read_table(input, table, output)
 
 
 SPECS = (

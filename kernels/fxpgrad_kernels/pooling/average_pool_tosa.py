@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fxpgrad_kernels.arithmetic.column_blocks import column_sums
 from fxpgrad_kernels.jit import device, kernel
 from fxpgrad_kernels.pooling.average_pool_tosa_ref import average_pool2d_tosa_ref
+from fxpgrad_kernels.pooling.windows import area, span
 from fxpgrad_kernels.spec import KernelSpec, Parameters, Shapes, array, parameter
 
 __all__ = ["SPECS", "average_pool2d_tosa"]
@@ -47,27 +49,26 @@ def average_pool2d_tosa(
         Zero points; the sum is of values less the zero point, which decides ties.
     """
     height, width, channels = input.shape[1], input.shape[2], input.shape[3]
+    pixels, results = input.reshape(-1), output.reshape(-1)
     low, high = np.int64(clamp_low), np.int64(clamp_high)
-    for b in range(output.shape[0]):
+    image, target = np.int64(0), np.int64(0)
+    for _ in range(output.shape[0]):
         for oh in range(output.shape[1]):
-            top = oh * stride_h - pad_top
-            first_y, last_y = max(top, 0), min(top + size_h, height)
+            top, rows = span(oh, stride_h, pad_top, size_h, height)
             for ow in range(output.shape[2]):
-                left = ow * stride_w - pad_left
-                first_x, last_x = max(left, 0), min(left + size_w, width)
-                for c in range(channels):
-                    accumulator[c] = 0
-                for y in range(first_y, last_y):
-                    for x in range(first_x, last_x):
-                        for c in range(channels):
-                            accumulator[c] += np.int32(input[b, y, x, c])
-                count = np.int64((last_y - first_y) * (last_x - first_x))
-                multiplier, shift = _reciprocal(count)
+                left, columns = span(ow, stride_w, pad_left, size_w, width)
+                first, lines, line, count, step = area(image, top, rows, left, columns, width, channels)
+                column_sums(pixels, first, lines, line, count, step, channels, accumulator)
+                multiplier, shift = _reciprocal(rows * columns)
                 half = np.int64(1) << (shift - np.int64(1))
+                offset = rows * columns * np.int64(input_zero_point)
+                result = results[target : target + channels]
                 for c in range(channels):
-                    centred = np.int64(accumulator[c]) - count * input_zero_point
+                    centred = np.int64(accumulator[c]) - offset
                     value = ((centred * multiplier + half) >> shift) + output_zero_point
-                    output[b, oh, ow, c] = np.int8(min(max(value, low), high))
+                    result[c] = np.int8(min(max(value, low), high))
+                target += channels
+        image += np.int64(height * width * channels)
 
 
 def _workspace(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fxpgrad_kernels.arithmetic.column_blocks import column_maxima, column_sums
 from fxpgrad_kernels.jit import device, kernel
 from fxpgrad_kernels.pooling.pooling_ref import average_pool2d_ref, max_pool2d_ref
+from fxpgrad_kernels.pooling.windows import area, span
 from fxpgrad_kernels.spec import INT_RANGES, Argument, KernelSpec, Parameters, Shapes, array, parameter
 
 __all__ = ["SPECS", "average_pool2d", "max_pool2d"]
@@ -33,29 +35,38 @@ def max_pool2d(
         Bounds of the output, low <= high.
     """
     height, width, channels = input.shape[1], input.shape[2], input.shape[3]
-    for b in range(output.shape[0]):
+    pixels, results = input.reshape(-1), output.reshape(-1)
+    image, target = np.int64(0), np.int64(0)
+    for _ in range(output.shape[0]):
         for oh in range(output.shape[1]):
-            top = oh * stride_h - pad_top
+            top, rows = span(oh, stride_h, pad_top, size_h, height)
             for ow in range(output.shape[2]):
-                left = ow * stride_w - pad_left
-                # Starting from the lower bound is the lower clamp.
-                for c in range(channels):
-                    output[b, oh, ow, c] = clamp_low
-                for y in range(max(top, 0), min(top + size_h, height)):
-                    for x in range(max(left, 0), min(left + size_w, width)):
-                        for c in range(channels):
-                            output[b, oh, ow, c] = max(output[b, oh, ow, c], input[b, y, x, c])
-                for c in range(channels):
-                    output[b, oh, ow, c] = min(np.int64(output[b, oh, ow, c]), clamp_high)
+                left, columns = span(ow, stride_w, pad_left, size_w, width)
+                first, lines, line, count, step = area(image, top, rows, left, columns, width, channels)
+                column_maxima(
+                    pixels, first, lines, line, count, step, channels, results, target, clamp_low, clamp_high
+                )
+                target += channels
+        image += np.int64(height * width * channels)
 
 
 @device
-def _divide_half_away(total, count):
-    """Return total / count to nearest, ties away from zero, as int32; count >= 1."""
-    half = np.int32(count >> np.int32(1))
-    size = np.int32(abs(total))
-    quotient = np.int32(np.int32(size + half) // count)
-    return quotient if total >= np.int32(0) else np.int32(-quotient)
+def _reciprocal(count):
+    """Return (multiplier, k): floor(n * multiplier / 2**k) is floor(n / count) for 0 <= n < 2**31."""
+    k = np.int64(31)
+    while np.int64(1) << (k - np.int64(31)) < count:
+        k += np.int64(1)
+    return np.uint32((np.int64(1) << k) // count + np.int64(1)), np.uint64(k)
+
+
+@device
+def _store_averages(sums, half, multiplier, k, low, high, result):
+    """Divide int32 sums by the window's size, ties away from zero, and clamp."""
+    for c in range(result.size):
+        magnitude = np.uint32(np.int32(abs(sums[c])) + half)
+        quotient = np.int32((np.uint64(magnitude) * np.uint64(multiplier)) >> k)
+        value = quotient if sums[c] >= np.int32(0) else np.int32(-quotient)
+        result[c] = min(max(value, low), high)
 
 
 @kernel
@@ -68,24 +79,25 @@ def average_pool2d(
     (no zero point), over the pixels inside the image only.
     """
     height, width, channels = input.shape[1], input.shape[2], input.shape[3]
+    pixels, results = input.reshape(-1), output.reshape(-1)
     low, high = np.int32(clamp_low), np.int32(clamp_high)
-    for b in range(output.shape[0]):
+    divisor, multiplier, k = np.int64(0), np.uint32(0), np.uint64(0)
+    image, target = np.int64(0), np.int64(0)
+    for _ in range(output.shape[0]):
         for oh in range(output.shape[1]):
-            top = oh * stride_h - pad_top
-            first_y, last_y = max(top, 0), min(top + size_h, height)
+            top, rows = span(oh, stride_h, pad_top, size_h, height)
             for ow in range(output.shape[2]):
-                left = ow * stride_w - pad_left
-                first_x, last_x = max(left, 0), min(left + size_w, width)
-                for c in range(channels):
-                    accumulator[c] = 0
-                for y in range(first_y, last_y):
-                    for x in range(first_x, last_x):
-                        for c in range(channels):
-                            accumulator[c] += np.int32(input[b, y, x, c])
-                count = np.int32((last_y - first_y) * (last_x - first_x))
-                for c in range(channels):
-                    value = _divide_half_away(accumulator[c], count)
-                    output[b, oh, ow, c] = min(max(value, low), high)
+                left, columns = span(ow, stride_w, pad_left, size_w, width)
+                first, lines, line, count, step = area(image, top, rows, left, columns, width, channels)
+                column_sums(pixels, first, lines, line, count, step, channels, accumulator)
+                if rows * columns != divisor:
+                    divisor = rows * columns
+                    multiplier, k = _reciprocal(divisor)
+                half = np.int32(divisor >> np.int64(1))
+                result = results[target : target + channels]
+                _store_averages(accumulator, half, multiplier, k, low, high, result)
+                target += channels
+        image += np.int64(height * width * channels)
 
 
 def _workspace(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def _pool(
+def pool_ref(
     input: NDArray[Any],
     reduce: Callable[[list[int]], int],
     size: tuple[int, int],
@@ -48,7 +48,7 @@ def max_pool2d_ref(
     output_size: tuple[int, int] | None = None,
 ) -> NDArray[Any]:
     """Define `max_pool2d_a8` and `max_pool2d_a16`; without `output_size` both ends are padded alike."""
-    return _pool(
+    return pool_ref(
         input,
         max,
         (size_h, size_w),
@@ -80,7 +80,7 @@ def average_pool2d_ref(
     output_size: tuple[int, int] | None = None,
 ) -> NDArray[Any]:
     """Define `average_pool2d_a8` and `average_pool2d_a16`; ends as in `max_pool2d_ref`."""
-    return _pool(
+    return pool_ref(
         input,
         average_half_away,
         (size_h, size_w),

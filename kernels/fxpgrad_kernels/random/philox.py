@@ -1,7 +1,8 @@
 """The counter-based generator: z is a pure function of (seed, step, direction, tensor, index).
 
 Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). The stream
-layout is a promise that stored trajectories rely on: see `contract.md`.
+layout is a promise that stored trajectories rely on: see `contract.md`. One value at a time is drawn here in
+scalars; long runs come from the vectors of `lanes.py`, with the same bits.
 """
 
 from __future__ import annotations
@@ -9,6 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from fxpgrad_kernels.jit import device, kernel
+from fxpgrad_kernels.random.distributions import KNEE
+from fxpgrad_kernels.random.lanes import (
+    GROUP_UNIFORMS,
+    GROUP_WORDS,
+    expand_signs,
+    store_uniforms_and_look_up,
+    store_words,
+)
 from fxpgrad_kernels.random.random_ref import draw_directions_ref
 from fxpgrad_kernels.spec import KernelSpec, array, parameter
 
@@ -18,13 +27,18 @@ _WEYL_0 = np.uint32(0x9E3779B9)
 _WEYL_1 = np.uint32(0xBB67AE85)
 _LOW_32 = np.int64(0xFFFFFFFF)
 _RADEMACHER = np.int64(1)
+_LARGEST_CHUNK = np.int64(4096)  # longer ones would leave the first-level cache
+_SHARED = np.int16(KNEE - KNEE // 16)
 
 SEED = parameter("seed", -(2**63), 2**63 - 1)
 STEP = parameter("step", 0, 2**32 - 1)
 DIRECTION = parameter("direction", 0, 2**24 - 1)
 TENSOR = parameter("tensor", 0, 2**32 - 1)
 DISTRIBUTION = parameter("distribution", 0, 2)
-TABLE = array("table", "constant", "int8", "T")
+TABLE = array("table", "constant", "int16", "T")
+SCRATCH_BYTES = (
+    384  # what `fill_directions` needs beside 4 bytes a value: two groups of places, one of entries
+)
 
 
 @device
@@ -66,162 +80,123 @@ def _direction_words(block, seed, step, direction, tensor):
 
 
 @device
-def _low(word):
-    return np.uint64(np.uint64(word) & np.uint64(0xFFFF))
+def _gaussian(table, uniform):
+    """Return z for a 16-bit uniform (int16, its bit pattern): see `direction_table`."""
+    end = np.int16(uniform >> np.int16(15))  # -1 in the upper half, where z > 0
+    distance = np.int16(uniform ^ end)
+    place = min(distance, np.int16((distance >> np.int16(4)) + _SHARED))
+    return _finish(table[np.uint64(place)], uniform)
 
 
 @device
-def _high(word):
-    return np.uint64(np.uint64(word) >> np.uint64(16))
+def _finish(entry, uniform):
+    """Return z from the table's entry for a uniform (both int16)."""
+    end = np.int16(uniform >> np.int16(15))
+    rest = np.int16(np.int16(uniform ^ end) & np.int16(15))
+    negative = np.int16(np.int16(entry + rest) >> np.int16(8))
+    return np.int8(np.int16(np.int16(negative ^ end) - end))
 
 
 @device
-def _gaussian_lane(table, words, lane):
-    """Return z for lane 0..7 of a block."""
-    word = words[0]
-    if lane >= 6:
-        word = words[3]
-    elif lane >= 4:
-        word = words[2]
-    elif lane >= 2:
-        word = words[1]
-    return table[_high(word)] if lane & 1 else table[_low(word)]
+def _sign(bits):
+    """Return +32 if the lowest bit is set, else -32 (int8)."""
+    return np.int8(np.int8(np.int8(np.uint32(bits) & np.uint32(1)) << np.int8(6)) - np.int8(32))
 
 
-@device
-def _fill_gaussian(table, z, first, seed, step, direction, tensor):
-    size = np.int64(z.size)
-    done = np.int64(0)
-    while done < size:
-        index = np.int64(first + done)
-        lane = np.int64(index & np.int64(7))
-        words = _direction_words(index >> np.int64(3), seed, step, direction, tensor)
-        if lane == 0 and size - done >= 8:
-            row = z[done : done + 8]
-            row[0] = table[_low(words[0])]
-            row[1] = table[_high(words[0])]
-            row[2] = table[_low(words[1])]
-            row[3] = table[_high(words[1])]
-            row[4] = table[_low(words[2])]
-            row[5] = table[_high(words[2])]
-            row[6] = table[_low(words[3])]
-            row[7] = table[_high(words[3])]
-            done += np.int64(8)
+@kernel
+def draw_directions(table, z, seed, step, direction, tensor, first_index, distribution):
+    """Fill z (int8) with the direction's values at indices first_index, first_index + 1, ..."""
+    rademacher = distribution == _RADEMACHER
+    block = np.int64(-1)
+    words = _direction_words(np.int64(0), seed, step, direction, tensor)
+    for i in range(z.size):
+        index = np.int64(first_index + np.int64(i))
+        wanted = np.int64(index >> (np.int64(7) if rademacher else np.int64(3)))
+        if wanted != block:
+            block = wanted
+            words = _direction_words(block, seed, step, direction, tensor)
+        if rademacher:
+            word = words[(index >> np.int64(5)) & np.int64(3)]
+            z[i] = _sign(np.uint32(word >> np.uint32(index & np.int64(31))))
         else:
-            stop = min(np.int64(8), np.int64(lane + size - done))
-            while lane < stop:
-                z[done] = _gaussian_lane(table, words, lane)
-                lane += np.int64(1)
-                done += np.int64(1)
-
-
-@device
-def _signs_of_word(word, z, bit):
-    """Fill z from the bits of `word`, starting at `bit`: 1 -> +32, 0 -> -32."""
-    for j in range(z.size):
-        sign = np.uint32(np.uint32(word >> np.uint32(np.uint32(bit) + np.uint32(j))) & np.uint32(1))
-        z[j] = np.int8(np.int8(np.int8(sign) << np.int8(6)) - np.int8(32))
-
-
-@device
-def _fill_rademacher(z, first, seed, step, direction, tensor):
-    size = np.int64(z.size)
-    done = np.int64(0)
-    while done < size:
-        index = np.int64(first + done)
-        words = _direction_words(index >> np.int64(7), seed, step, direction, tensor)
-        lane = np.int64(index & np.int64(127))
-        stop = min(np.int64(128), np.int64(lane + size - done))
-        while lane < stop:
-            bit = np.int64(lane & np.int64(31))
-            word = words[0]
-            if lane >= 96:
-                word = words[3]
-            elif lane >= 64:
-                word = words[2]
-            elif lane >= 32:
-                word = words[1]
-            count = min(np.int64(32) - bit, stop - lane)
-            _signs_of_word(word, z[done : done + count], bit)
-            lane += count
-            done += count
+            word = words[(index >> np.int64(1)) & np.int64(3)]
+            half = np.uint32(word >> np.uint32((index & np.int64(1)) << np.int64(4)))
+            z[i] = _gaussian(table, np.int16(half))
 
 
 @device
 def fill_words(words, first_block, purpose, seed, step, direction, tensor):
-    """Fill `words` (uint32 [4 * B]) with B consecutive blocks of a stream, lane by lane.
-
-    Word w of block b lands at ``words[w * B + b]``: this order lets the loop over blocks vectorise.
-    """
-    blocks = words.size >> 2
-    row_0 = words[:blocks]
-    row_1 = words[blocks : 2 * blocks]
-    row_2 = words[2 * blocks : 3 * blocks]
-    row_3 = words[3 * blocks : 4 * blocks]
-    first = np.uint32(first_block & _LOW_32)
-    counter_1 = np.uint32(tensor & _LOW_32)
-    counter_2 = np.uint32(((purpose << np.int64(24)) | direction) & _LOW_32)
-    counter_3 = np.uint32(step & _LOW_32)
-    seed_0 = np.uint32(seed & _LOW_32)
-    seed_1 = np.uint32((seed >> np.int64(32)) & _LOW_32)
-    for b_index in range(blocks):
-        a, b, c, d = np.uint32(first + np.uint32(b_index)), counter_1, counter_2, counter_3
-        key_0, key_1 = seed_0, seed_1
-        for _ in range(10):
-            a, b, c, d = philox_round(a, b, c, d, key_0, key_1)
-            key_0 = np.uint32(key_0 + _WEYL_0)
-            key_1 = np.uint32(key_1 + _WEYL_1)
-        row_0[b_index] = a
-        row_1[b_index] = b
-        row_2[b_index] = c
-        row_3[b_index] = d
+    """Fill `words` (uint32, a multiple of 32 of them) with consecutive blocks of a stream, in order."""
+    number = np.int64((purpose << np.int64(24)) | direction)
+    for group in range(words.size // GROUP_WORDS):
+        block = np.int64(first_block + np.int64(group) * np.int64(8))
+        offset = np.int64(group) * np.int64(GROUP_WORDS)
+        store_words(words, offset, block, tensor, number, step, seed, seed >> np.int64(32))
 
 
 @device
-def _fill_gaussian_blocks(table, z, words):
-    """Fill z (int8 [8 * B]) from the words (uint32 [4 * B], lane by lane) of B blocks."""
-    blocks = words.size >> 2
-    row_0 = words[:blocks]
-    row_1 = words[blocks : 2 * blocks]
-    row_2 = words[2 * blocks : 3 * blocks]
-    row_3 = words[3 * blocks : 4 * blocks]
-    for b in range(blocks):
-        row = z[8 * b : 8 * b + 8]
-        row[0] = table[_low(row_0[b])]
-        row[1] = table[_high(row_0[b])]
-        row[2] = table[_low(row_1[b])]
-        row[3] = table[_high(row_1[b])]
-        row[4] = table[_low(row_2[b])]
-        row[5] = table[_high(row_2[b])]
-        row[6] = table[_low(row_3[b])]
-        row[7] = table[_high(row_3[b])]
+def _fill_signs(z, words, first, seed, step, direction, tensor):
+    """Fill z with +-32 from the bits of the stream; `words` is uint32 scratch."""
+    skipped = np.int64((first & np.int64(127)) >> np.int64(3))  # bytes of the first block
+    whole = np.int64(z.size >> 5)
+    bits = np.int64(8 * skipped + z.size)
+    needed = np.int64((bits + 32 * GROUP_WORDS - 1) // (32 * GROUP_WORDS)) * np.int64(GROUP_WORDS)
+    fill_words(words[:needed], first >> np.int64(7), np.int64(0), seed, step, direction, tensor)
+    stream = words.view(np.uint8)[skipped:]
+    for i in range(whole):
+        expand_signs(stream, np.int64(4 * i), z, np.int64(32 * i))
+    tail, rest = z[32 * whole :], stream[4 * whole :]
+    for j in range(tail.size):
+        tail[j] = _sign(np.uint32(rest[j >> 3]) >> np.uint32(j & 7))
+
+
+@device
+def _fill_gaussian(table, z, scratch, first, seed, step, direction, tensor):
+    """Fill z through the table; `scratch` is int16: places, entries and uniforms."""
+    groups = np.int64((z.size + GROUP_UNIFORMS - 1) // GROUP_UNIFORMS)
+    length = groups * np.int64(GROUP_UNIFORMS)
+    places = scratch[: 2 * GROUP_UNIFORMS]
+    entries = scratch[2 * GROUP_UNIFORMS : 3 * GROUP_UNIFORMS + length]
+    uniforms = scratch[3 * GROUP_UNIFORMS + length : 3 * GROUP_UNIFORMS + 2 * length]
+    places[:] = 0  # the first group looks up the places of a group that was never drawn
+    slot = np.int64(0)
+    for group in range(groups):
+        offset = np.int64(group) * np.int64(GROUP_UNIFORMS)
+        block = np.int64((first >> np.int64(3)) + np.int64(group) * np.int64(8))
+        store_uniforms_and_look_up(
+            table, uniforms, entries, places, offset, slot,
+            block, tensor, direction, step, seed, seed >> np.int64(32),
+        )  # fmt: skip
+        slot = np.int64(GROUP_UNIFORMS) - slot
+    last, places = entries[length:], places[GROUP_UNIFORMS - slot :]
+    for j in range(last.size):
+        last[j] = table[np.uint64(np.uint16(places[j]))]
+    drawn, looked_up = uniforms[: z.size], entries[GROUP_UNIFORMS : GROUP_UNIFORMS + z.size]
+    for j in range(z.size):
+        z[j] = _finish(looked_up[j], drawn[j])
+
+
+@device
+def chunk_of(block, share):
+    """Return how many weights to do at a time with the int8 workspace `block`: a multiple of 64.
+
+    share: bytes of workspace a weight, z and the generator's four among them; SCRATCH_BYTES come on top.
+    """
+    room = np.int64(block.size - SCRATCH_BYTES) // share
+    return np.int64(min(room, _LARGEST_CHUNK) & np.int64(-GROUP_UNIFORMS))
 
 
 @device
 def fill_directions(table, z, scratch, first, seed, step, direction, tensor, distribution):
     """Fill z (int8, any length) with the direction's values at indices `first`, `first` + 1, ...
 
-    `first` is a multiple of 8; `scratch` is uint32 of at least half z's length. The kernels call
-    this with a short block, so that no layer's z is ever stored.
+    `first` is a multiple of 8; `scratch` is int16 and holds at least 4 bytes for each value, their number
+    rounded up to a multiple of 64, and SCRATCH_BYTES. Equal to `draw_directions`, and much faster.
     """
     if distribution == _RADEMACHER:
-        _fill_rademacher(z, first, seed, step, direction, tensor)
-        return
-    whole = np.int64(z.size) >> np.int64(3)
-    words = scratch[: 4 * whole]
-    fill_words(words, first >> np.int64(3), np.int64(0), seed, step, direction, tensor)
-    _fill_gaussian_blocks(table, z[: 8 * whole], words)
-    if z.size > 8 * whole:
-        _fill_gaussian(table, z[8 * whole :], first + np.int64(8) * whole, seed, step, direction, tensor)
-
-
-@kernel
-def draw_directions(table, z, seed, step, direction, tensor, first_index, distribution):
-    """Write z for the logical weight indices `first_index` ... `first_index` + N - 1."""
-    if distribution == _RADEMACHER:
-        _fill_rademacher(z, first_index, seed, step, direction, tensor)
+        _fill_signs(z, scratch.view(np.uint32), first, seed, step, direction, tensor)
     else:
-        _fill_gaussian(table, z, first_index, seed, step, direction, tensor)
+        _fill_gaussian(table, z, scratch, first, seed, step, direction, tensor)
 
 
 SPECS = (

@@ -55,7 +55,7 @@ def rounding_bits_ref(seed: int, step: int, tensor: int, index: int) -> int:
 
 
 def draw_directions_ref(
-    table: NDArray[np.int8],
+    table: NDArray[np.int16],
     seed: int,
     step: int,
     direction: int,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fxpgrad_kernels.jit import kernel
+from fxpgrad_kernels.reduction.columns import sums_of_columns
 from fxpgrad_kernels.reduction.sum_table_ref import sum_table_ref
 from fxpgrad_kernels.spec import KernelSpec, Parameters, Shapes, array, parameter
 
@@ -38,14 +39,10 @@ def sum_table(input, table, accumulator, output, reduced, inner):
     """
     start = np.int64(0)
     for first in range(0, output.size, inner):
+        sums_of_columns(input, start, reduced, inner, accumulator)
+        result = output[first : first + inner]
         for i in range(inner):
-            accumulator[i] = np.int32(0)
-        for row in range(reduced):
-            values = input[start + row * inner : start + (row + 1) * inner]
-            for i in range(values.size):
-                accumulator[i] += np.int32(values[i])
-        for i in range(inner):
-            output[first + i] = table[np.int64(accumulator[i]) + np.int64(128) * reduced]
+            result[i] = table[np.uint64(np.int64(accumulator[i]) + np.int64(128) * reduced)]
         start += reduced * inner
 
 

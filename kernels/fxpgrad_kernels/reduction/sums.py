@@ -6,31 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fxpgrad_kernels.arithmetic.requantize import requantize
+from fxpgrad_kernels.arithmetic.uniform_requantize import store_requantized
 from fxpgrad_kernels.jit import device, kernel
+from fxpgrad_kernels.reduction.columns import sums_of_columns
 from fxpgrad_kernels.reduction.reduction_ref import mean_ref, sum_ref
 from fxpgrad_kernels.spec import INT_RANGES, KernelSpec, Parameters, Shapes, array, parameter
 
 __all__ = ["GREATEST_REDUCED", "SPECS", "mean", "sum_"]
 
 GREATEST_REDUCED = {"int8": 2**23, "int16": 2**16 - 1}  # elements whose centred sum fits int32
-
-
-@device
-def _accumulate(input, start, reduced, inner, accumulator):
-    """Sum `reduced` rows of `inner` elements, from `start` on."""
-    if inner == 1:
-        total = np.int32(0)
-        for i in range(reduced):
-            total += np.int32(input[start + i])
-        accumulator[0] = total
-        return
-    for i in range(inner):
-        accumulator[i] = np.int32(0)
-    for row in range(reduced):
-        values = input[start + row * inner : start + (row + 1) * inner]
-        for i in range(inner):
-            accumulator[i] += np.int32(values[i])
 
 
 @device
@@ -54,14 +38,14 @@ def _rescale(
     """Sum, take the zero point off and move to the output's scale."""
     high = (np.int64(1) << np.int64(8 * output.itemsize - 1)) - np.int64(1)
     low = -high - np.int64(1)
+    offset = np.int64(reduced) * np.int64(input_zero_point)
+    zero_point, area = np.int64(output_zero_point), np.int64(reduced) * np.int64(inner)
     start = np.int64(0)
     for first in range(0, output.size, inner):
-        _accumulate(input, start, reduced, inner, accumulator)
-        for i in range(inner):
-            centred = np.int64(accumulator[i]) - np.int64(reduced) * np.int64(input_zero_point)
-            value = requantize(centred, multiplier, shift, rounding) + np.int64(output_zero_point)
-            output[first + i] = min(max(value, low), high)
-        start += np.int64(reduced) * np.int64(inner)
+        sums_of_columns(input, start, reduced, inner, accumulator)
+        result = output[first : first + inner]
+        store_requantized(accumulator, offset, multiplier, shift, rounding, result, zero_point, low, high)
+        start += area
 
 
 @kernel

@@ -23,7 +23,7 @@ from fxpgrad_kernels.softmax.softmax_ref import (
     softmax_ref,
     softmax_wide_ref,
 )
-from fxpgrad_kernels.spec import KernelSpec, Parameters, Shapes, array, parameter
+from fxpgrad_kernels.spec import KernelSpec, Parameters, Preparation, Shapes, array, parameter
 
 __all__ = ["SPECS", "log_softmax", "softmax", "softmax_from_tables", "softmax_wide"]
 
@@ -33,12 +33,41 @@ _VALUES = 256  # differences that two int8 numbers can have, zero included
 
 
 @device
-def _tabulate(exponents, exponentials, multiplier, left_shift, diff_min):
-    """Fill in exponent and exponential of the differences 0 to -255; -1 marks what is below diff_min."""
+def _exponent(difference, multiplier, left_shift):
+    """Return what a difference of two elements comes to, with five integer bits."""
+    return product(shift_left_saturated(np.int64(difference), left_shift), multiplier)
+
+
+@device
+def _exponential(difference, multiplier, left_shift, diff_min):
+    """Return the exponential of a difference, no integer bits; nothing below diff_min."""
+    if np.int64(difference) < diff_min:
+        return np.int64(0)
+    return exp_on_negative(_exponent(difference, multiplier, left_shift))
+
+
+@device
+def _share(exponential):
+    """Return an exponential as the sum takes it: twelve integer bits."""
+    return shift_right_nearest_away(exponential, np.int64(12))
+
+
+@kernel
+def prepare_softmax(exponentials, shares, depth, multiplier, left_shift, diff_min):
+    """Write the exponentials of the differences 0 to -255, and how the sum takes them."""
     for i in range(_VALUES):
-        exponent = product(shift_left_saturated(np.int64(-i), left_shift), multiplier)
-        exponents[i] = exponent
-        exponentials[i] = exp_on_negative(exponent) if np.int64(-i) >= diff_min else np.int64(-1)
+        exponentials[i] = _exponential(-i, multiplier, left_shift, diff_min)
+        shares[i] = _share(np.int64(exponentials[i]))
+
+
+@kernel
+def prepare_log_softmax(
+    exponents, shares, depth, multiplier, left_shift, diff_min, reverse_multiplier, reverse_shift, rounding
+):
+    """Write the exponents of the differences 0 to -255, and how the sum takes their exponentials."""
+    for i in range(_VALUES):
+        exponents[i] = _exponent(-i, multiplier, left_shift)
+        shares[i] = _share(_exponential(-i, multiplier, left_shift, diff_min))
 
 
 @device
@@ -51,49 +80,58 @@ def _largest(row):
 
 
 @device
-def _sum_of_exponentials(row, largest, exponentials):
+def _sum_of_exponentials(row, largest, shares):
     """Return the sum of a row's exponentials with twelve integer bits (int64)."""
     total = np.int64(0)
     for i in range(row.size):
-        value = np.int64(exponentials[np.int64(largest) - np.int64(row[i])])
-        if value >= np.int64(0):
-            total += shift_right_nearest_away(value, np.int64(12))
+        total += np.int64(shares[np.uint64(np.int64(largest) - np.int64(row[i]))])
     return total
 
 
 @device
-def _softmax_rows(
-    input, exponents, exponentials, output, depth, multiplier, left_shift, diff_min, bits
-):  # fmt: skip
-    """Compute softmax into an output of `bits` bits."""
-    lowest = -(np.int64(1) << (np.int64(bits) - np.int64(1)))
-    _tabulate(exponents, exponentials, multiplier, left_shift, diff_min)
+def _probability(exponential, reciprocal, drop, lowest):
+    """Return what an exponential comes to in an output whose smallest value is `lowest`."""
+    # Nothing here is below zero, so that ties away from zero are ties up.
+    half = np.int64(1) << (drop - np.int64(1))
+    value = lowest + ((product(reciprocal, np.int64(exponential)) + half) >> drop)
+    return min(value, -np.int64(1) - lowest)
+
+
+@device
+def _softmax_rows(input, exponentials, shares, results, output, depth):
+    """Compute softmax into int8 or int16."""
+    lowest = -(np.int64(1) << np.int64(8 * output.itemsize - 1))
     for start in range(0, input.size, depth):
         row = input[start : start + depth]
         target = output[start : start + depth]
-        largest = _largest(row)
-        total = _sum_of_exponentials(row, largest, exponentials)
+        largest = np.int64(_largest(row))
+        total = _sum_of_exponentials(row, largest, shares)
         zeros = leading_zeros(total)
         reciprocal = one_over_one_plus((total << zeros) - np.int64(1 << 31))
-        drop = np.int64(12) - zeros + np.int64(31) - np.int64(bits)
-        for i in range(row.size):
-            exponential = np.int64(exponentials[np.int64(largest) - np.int64(row[i])])
-            value = lowest
-            if exponential >= np.int64(0):
-                value += shift_right_nearest_away(product(reciprocal, exponential), drop)
-            target[i] = min(value, -np.int64(1) - lowest)
+        drop = np.int64(12) - zeros + np.int64(31) - np.int64(8 * output.itemsize)
+        if depth < _VALUES:
+            for i in range(row.size):
+                exponential = exponentials[np.uint64(largest - np.int64(row[i]))]
+                target[i] = _probability(exponential, reciprocal, drop, lowest)
+        else:  # fewer values than elements: each of them once
+            for i in range(_VALUES):
+                results[i] = _probability(exponentials[i], reciprocal, drop, lowest)
+            for i in range(row.size):
+                target[i] = results[np.uint64(largest - np.int64(row[i]))]
 
 
 @kernel
-def softmax(input, exponents, exponentials, output, depth, multiplier, left_shift, diff_min):
+def softmax(input, exponentials, shares, results, output, depth, multiplier, left_shift, diff_min):
     """Take the softmax of each row of `depth` elements.
 
     Parameters
     ----------
     input : int8 [N]
         Rows one after another.
-    exponents, exponentials : int32 [256]
-        Workspaces: of the possible differences from a row's largest element.
+    exponentials, shares : int32 [256]
+        Prepared: of the possible differences from a row's largest element.
+    results : int8 [256]
+        Workspace: what each difference comes to, in long rows.
     output : int8 [N]
         Written; scale 1/256, zero point -128.
     depth : int in [1, 8191]
@@ -103,13 +141,13 @@ def softmax(input, exponents, exponentials, output, depth, multiplier, left_shif
     diff_min : int, at most 0
         Differences below it count as nothing.
     """
-    _softmax_rows(input, exponents, exponentials, output, depth, multiplier, left_shift, diff_min, 8)
+    _softmax_rows(input, exponentials, shares, results, output, depth)
 
 
 @kernel
-def softmax_wide(input, exponents, exponentials, output, depth, multiplier, left_shift, diff_min):
+def softmax_wide(input, exponentials, shares, results, output, depth, multiplier, left_shift, diff_min):
     """Take the softmax of int8 rows as int16: arguments as in `softmax`; scale 1/65536, zero point -32768."""
-    _softmax_rows(input, exponents, exponentials, output, depth, multiplier, left_shift, diff_min, 16)
+    _softmax_rows(input, exponentials, shares, results, output, depth)
 
 
 @device
@@ -162,15 +200,17 @@ def softmax_from_tables(input, exp_table, reciprocal_table, output, depth, multi
 
 @kernel
 def log_softmax(
-    input, exponents, exponentials, output, depth, multiplier, left_shift, diff_min, reverse_multiplier,
+    input, exponents, shares, output, depth, multiplier, left_shift, diff_min, reverse_multiplier,
     reverse_shift, rounding,
 ):  # fmt: skip
     """Take the logarithm of the softmax of each row.
 
     Parameters
     ----------
-    input, exponents, exponentials, multiplier, left_shift, diff_min
+    input, shares, multiplier, left_shift, diff_min
         As in `softmax`; beta is 1.
+    exponents : int32 [256]
+        Prepared: of the possible differences.
     output : int8 [N]
         Written; scale 16/256, zero point 127.
     depth : int in [1, 4095]
@@ -180,12 +220,11 @@ def log_softmax(
     rounding : int
         A code of `profiles.Rounding`, for the smallest difference that can be represented.
     """
-    _tabulate(exponents, exponentials, multiplier, left_shift, diff_min)
     for start in range(0, input.size, depth):
         row = input[start : start + depth]
         target = output[start : start + depth]
         largest = _largest(row)
-        log_sum = log_from_one(_sum_of_exponentials(row, largest, exponentials))
+        log_sum = log_from_one(_sum_of_exponentials(row, largest, shares))
         floor = requantize(log_sum - np.int64(1 << 31), reverse_multiplier, reverse_shift, rounding)
         floor = max(floor, np.int64(diff_min) - np.int64(1))
         for i in range(row.size):
@@ -197,16 +236,22 @@ def log_softmax(
             target[i] = saturate_int8(value)
 
 
-def _workspace(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:
+def _tables(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:
     del shapes, parameters
-    return {"exponents": _VALUES, "exponentials": _VALUES}
+    return {"exponents": _VALUES, "exponentials": _VALUES, "shares": _VALUES}
 
 
 _INPUT = array("input", "input", "int8", "N")
-_TABLES = (
-    array("exponents", "workspace", "int32", "V"),
-    array("exponentials", "workspace", "int32", "V"),
-)
+
+
+def _results(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:
+    del shapes, parameters
+    return {"results": _VALUES}
+
+
+_EXPONENTIALS = array("exponentials", "prepared", "int32", "V")
+_SHARES = array("shares", "prepared", "int32", "V")
+_PREPARATION = Preparation(prepare_softmax, _tables)
 _DEPTH = parameter("depth", 1, GREATEST_DEPTH)
 _SCALING = (
     parameter("multiplier", 2**30, 2**31 - 1),
@@ -217,11 +262,19 @@ _SCALING = (
 SPECS = (
     KernelSpec(
         "softmax_a8", "softmax", softmax, softmax_ref,
-        (_INPUT, *_TABLES, array("output", "output", "int8", "N"), _DEPTH, *_SCALING), _workspace,
+        (
+            _INPUT, _EXPONENTIALS, _SHARES, array("results", "workspace", "int8", "V"),
+            array("output", "output", "int8", "N"), _DEPTH, *_SCALING,
+        ),
+        _results, _PREPARATION,
     ),
     KernelSpec(
         "softmax_a8_a16", "softmax", softmax_wide, softmax_wide_ref,
-        (_INPUT, *_TABLES, array("output", "output", "int16", "N"), _DEPTH, *_SCALING), _workspace,
+        (
+            _INPUT, _EXPONENTIALS, _SHARES, array("results", "workspace", "int16", "V"),
+            array("output", "output", "int16", "N"), _DEPTH, *_SCALING,
+        ),
+        _results, _PREPARATION,
     ),
     KernelSpec(
         "softmax_a16", "softmax", softmax_from_tables, softmax_from_tables_ref,
@@ -238,12 +291,13 @@ SPECS = (
     KernelSpec(
         "log_softmax_a8", "softmax", log_softmax, log_softmax_ref,
         (
-            _INPUT, *_TABLES, array("output", "output", "int8", "N"),
+            _INPUT, array("exponents", "prepared", "int32", "V"), _SHARES,
+            array("output", "output", "int8", "N"),
             parameter("depth", 1, GREATEST_LOG_DEPTH), *_SCALING,
             parameter("reverse_multiplier", 2**30, 2**31 - 1),
             parameter("reverse_shift", -31, 0),
             parameter("rounding", 0, 3),
         ),
-        _workspace,
+        preparation=Preparation(prepare_log_softmax, _tables),
     ),
 )  # fmt: skip

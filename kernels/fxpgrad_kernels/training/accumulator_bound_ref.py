@@ -22,3 +22,9 @@ def channel_bounds_ref(
 def accumulator_bound_ref(weights: NDArray[Any], bias: NDArray[np.int32], input_zero_point: int) -> int:
     """Return the largest of the channel bounds."""
     return int(channel_bounds_ref(weights, bias, input_zero_point).max(initial=0))
+
+
+def channel_sums_ref(weights: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return (sum|w|, sum w) of every row of weights [O, K]."""
+    magnitudes = [sum(abs(int(w)) for w in row) for row in weights]
+    return np.array(magnitudes, np.int64), np.array([sum(int(w) for w in row) for row in weights], np.int64)

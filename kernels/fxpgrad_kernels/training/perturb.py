@@ -2,6 +2,7 @@
 
 A tensor is seen as [channels, per_channel], C-contiguous, with one epsilon a channel in units of
 the weight's own step. See `contract.md` for the two forms and `perturb_ref.py` for the definition.
+`perturb_pair` writes both signs from one z.
 """
 
 from __future__ import annotations
@@ -11,11 +12,23 @@ from enum import IntEnum
 import numpy as np
 
 from fxpgrad_kernels.jit import device, kernel
-from fxpgrad_kernels.random.philox import DIRECTION, DISTRIBUTION, SEED, STEP, TABLE, TENSOR, fill_directions
+from fxpgrad_kernels.random.philox import (
+    DIRECTION,
+    DISTRIBUTION,
+    SCRATCH_BYTES,
+    SEED,
+    STEP,
+    TABLE,
+    TENSOR,
+    chunk_of,
+    fill_directions,
+)
 from fxpgrad_kernels.spec import INT_RANGES, Argument, KernelSpec, Parameters, Shapes, array, parameter
-from fxpgrad_kernels.training.perturb_ref import perturb_ref
+from fxpgrad_kernels.training.perturb_ref import perturb_pair_ref, perturb_ref
+from fxpgrad_kernels.training.steps import high_product, is_narrow, saturate, take_step
 
-BLOCK = 384  # workspace bytes: z of 128 weights and its random words; 128 bytes work too, slower
+BLOCK = 5 * 1024 + SCRATCH_BYTES  # workspace bytes: 1024 weights at a time; 320 + SCRATCH_BYTES work, slower
+_NARROW_EPSILON = np.int64(8191)  # 127 * epsilon / 32 and what leads to it fit 16 bits
 
 
 class Form(IntEnum):
@@ -29,177 +42,139 @@ class Form(IntEnum):
 
 
 @device
-def _exact_narrow(weights, z, output, epsilon, sign, low, high):
-    # sign * round_half_away(x) == round_half_away(sign * x): the two signs mirror each other.
-    factor = np.int32(epsilon * sign)
-    lowest, highest = np.int32(low), np.int32(high)
-    saturated = np.int32(0)
-    for j in range(z.size):
-        product = np.int32(factor * np.int32(z[j]))
-        biased = np.int32(np.int32(product + np.int32(16)) + np.int32(product >> np.int32(31)))
-        value = np.int32(np.int32(weights[j]) + np.int32(biased >> np.int32(5)))
-        kept = min(max(value, lowest), highest)
-        saturated += np.int32(kept != value)
-        output[j] = kept
-    return np.int64(saturated)
+def _delta(z, epsilon):
+    """Return round_half_away(epsilon * z / 32) in 16 bits: z int16, epsilon <= 8191 times 8 as uint16."""
+    negative = np.int16(z >> np.int16(15))
+    magnitude = np.uint16(np.uint16(np.int16(z ^ negative) - negative) << np.uint16(9))
+    doubled = high_product(magnitude, epsilon)
+    rounded = np.int16(np.uint16(np.uint16(doubled + np.uint16(1)) >> np.uint16(1)))
+    return np.int16(np.int16(rounded ^ negative) - negative)
 
 
 @device
-def _exact_wide(weights, z, output, epsilon, sign, low, high):
-    factor = np.int64(epsilon * sign)
-    saturated = np.int64(0)
-    for j in range(z.size):
-        product = np.int64(factor * np.int64(z[j]))
-        value = np.int64(weights[j]) + ((product + np.int64(16) + (product >> np.int64(63))) >> np.int64(5))
-        kept = min(max(value, low), high)
-        saturated += np.int64(kept != value)
-        output[j] = kept
-    return saturated
+def _wide(weight, z, epsilon, form):
+    """Return the perturbed weight before saturation in 64 bits; `epsilon` carries the sign.
+
+    EXACT: floor((32 w + product + 16) / 32), a tie of a negative product one lower. PAPER: as printed.
+    """
+    exact = np.int64(form == np.int64(0))
+    product = np.int64(epsilon * np.int64(z))
+    total = np.int64(weight) * (np.int64(36) - (exact << np.int64(2))) + product
+    rounding = (np.int64(16) + (product >> np.int64(63))) * exact
+    return (total * (np.int64(28898) - np.int64(28897) * exact) + rounding) >> (
+        np.int64(20) - np.int64(15) * exact
+    )
 
 
 @device
-def _paper(weights, z, output, epsilon, sign, low, high):
-    factor = np.int64(epsilon * sign)
-    saturated = np.int64(0)
-    for j in range(z.size):
-        accumulator = np.int64(weights[j]) * np.int64(36) + factor * np.int64(z[j])
-        value = (accumulator * np.int64(28898)) >> np.int64(20)
-        kept = min(max(value, low), high)
-        saturated += np.int64(kept != value)
-        output[j] = kept
-    return saturated
-
-
-@device
-def _perturb_segment(weights, z, output, epsilon, sign, form, low, high):
+def _one(weights, z, output, epsilon, sign, form):
     """Perturb weights that share one epsilon; return how many saturated."""
-    if form == np.int64(1):
-        return _paper(weights, z, output, epsilon, sign, low, high)
-    if high <= np.int64(32767):
-        return _exact_narrow(weights, z, output, epsilon, sign, low, high)
-    return _exact_wide(weights, z, output, epsilon, sign, low, high)
+    if is_narrow(weights) and form == np.int64(0) and epsilon <= _NARROW_EPSILON:
+        saturated = np.int16(0)
+        factor, direction = np.uint16(epsilon << np.int64(3)), np.int16(sign)
+        for j in range(z.size):
+            delta = np.int16(_delta(np.int16(z[j]), factor) * direction)
+            kept, clipped = take_step(np.int16(weights[j]), delta, weights)
+            output[j] = kept
+            saturated = np.int16(saturated + clipped)
+        return np.int64(saturated)
+    count = np.int64(0)
+    for j in range(z.size):
+        kept, clipped = saturate(_wide(weights[j], z[j], epsilon * sign, form), weights)
+        output[j] = kept
+        count += clipped
+    return count
 
 
 @device
-def _perturb(
-    weights, epsilon, table, block, output, seed, step, direction, tensor, sign, form, distribution, low, high
-):
-    count = np.int64(weights.size)
-    per_channel = np.int64(count // np.int64(epsilon.size))
-    saturated = np.int64(0)
-    channel = np.int64(0)
-    channel_end = per_channel
-    start = np.int64(0)
-    # A third of the workspace holds z, the rest the random words; the result does not depend on it.
-    chunk = (np.int64(block.size) // np.int64(3)) & np.int64(-8)
-    scratch = block[chunk : 3 * chunk].view(np.uint32)
+def _both(weights, z, plus, minus, epsilon, form):
+    """Perturb weights that share one epsilon both ways; return how many values saturated."""
+    if is_narrow(weights) and form == np.int64(0) and epsilon <= _NARROW_EPSILON:
+        saturated = np.int16(0)
+        factor = np.uint16(epsilon << np.int64(3))
+        for j in range(z.size):
+            weight, delta = np.int16(weights[j]), _delta(np.int16(z[j]), factor)
+            above, clipped_above = take_step(weight, delta, weights)
+            below, clipped_below = take_step(weight, np.int16(-delta), weights)
+            plus[j] = above
+            minus[j] = below
+            saturated = np.int16(saturated + np.int16(clipped_above + clipped_below))
+        return np.int64(saturated)
+    count = np.int64(0)
+    for j in range(z.size):
+        above, clipped_above = saturate(_wide(weights[j], z[j], epsilon, form), weights)
+        below, clipped_below = saturate(_wide(weights[j], z[j], -epsilon, form), weights)
+        plus[j] = above
+        minus[j] = below
+        count += clipped_above + clipped_below
+    return count
+
+
+@kernel
+def perturb(weights, epsilon, table, block, output, seed, step, direction, tensor, sign, form, distribution):
+    """Perturb weights, saturating to the limits of their type; return how many saturated."""
+    count, per_channel = np.int64(weights.size), np.int64(weights.size // epsilon.size)
+    chunk = chunk_of(block, np.int64(5))
+    scratch = block[chunk : 5 * chunk + SCRATCH_BYTES].view(np.int16)
+    saturated, start = np.int64(0), np.int64(0)
     while start < count:
         end = min(np.int64(start + chunk), count)
         z = block[: end - start]
         fill_directions(table, z, scratch, start, seed, step, direction, tensor, distribution)
         position = start
         while position < end:
-            stop = min(channel_end, end)
-            saturated += _perturb_segment(
-                weights[position:stop],
-                z[position - start : stop - start],
-                output[position:stop],
-                np.int64(epsilon[channel]),
-                sign,
-                form,
-                low,
-                high,
-            )
+            channel = np.int64(position // per_channel)
+            stop = min(np.int64((channel + np.int64(1)) * per_channel), end)
+            values, drawn = weights[position:stop], z[position - start : stop - start]
+            saturated += _one(values, drawn, output[position:stop], np.int64(epsilon[channel]), sign, form)
             position = stop
-            if position == channel_end:
-                channel += np.int64(1)
-                channel_end += per_channel
         start = end
     return saturated
 
 
 @kernel
-def perturb_w8(
-    weights, epsilon, table, block, output, seed, step, direction, tensor, sign, form, distribution
+def perturb_pair(
+    weights, epsilon, table, block, plus, minus, seed, step, direction, tensor, form, distribution
 ):
-    """Perturb int8 weights, saturating to [-127, 127]; return how many saturated."""
-    return _perturb(
-        weights,
-        epsilon,
-        table,
-        block,
-        output,
-        seed,
-        step,
-        direction,
-        tensor,
-        sign,
-        form,
-        distribution,
-        np.int64(-127),
-        np.int64(127),
-    )
+    """Write what `perturb` writes for the signs +1 and -1; return how many values saturated in both.
+
+    The same loop as in `perturb`: a shared one would be compiled, with all that it calls, once more.
+    """
+    count, per_channel = np.int64(weights.size), np.int64(weights.size // epsilon.size)
+    chunk = chunk_of(block, np.int64(5))
+    scratch = block[chunk : 5 * chunk + SCRATCH_BYTES].view(np.int16)
+    saturated, start = np.int64(0), np.int64(0)
+    while start < count:
+        end = min(np.int64(start + chunk), count)
+        z = block[: end - start]
+        fill_directions(table, z, scratch, start, seed, step, direction, tensor, distribution)
+        position = start
+        while position < end:
+            channel = np.int64(position // per_channel)
+            stop = min(np.int64((channel + np.int64(1)) * per_channel), end)
+            values, drawn = weights[position:stop], z[position - start : stop - start]
+            above, below = plus[position:stop], minus[position:stop]
+            saturated += _both(values, drawn, above, below, np.int64(epsilon[channel]), form)
+            position = stop
+        start = end
+    return saturated
 
 
-@kernel
-def perturb_w16(
-    weights, epsilon, table, block, output, seed, step, direction, tensor, sign, form, distribution
-):
-    """Perturb int16 weights, saturating to [-32767, 32767]; return how many saturated."""
-    return _perturb(
-        weights,
-        epsilon,
-        table,
-        block,
-        output,
-        seed,
-        step,
-        direction,
-        tensor,
-        sign,
-        form,
-        distribution,
-        np.int64(-32767),
-        np.int64(32767),
-    )
-
-
-@kernel
-def perturb_b32(
-    weights, epsilon, table, block, output, seed, step, direction, tensor, sign, form, distribution
-):
-    """Perturb int32 biases, saturating to int32; return how many saturated."""
-    return _perturb(
-        weights,
-        epsilon,
-        table,
-        block,
-        output,
-        seed,
-        step,
-        direction,
-        tensor,
-        sign,
-        form,
-        distribution,
-        np.int64(-(2**31)),
-        np.int64(2**31 - 1),
-    )
-
-
-def _arguments(dtype: str, limit: int, epsilon_high: int) -> tuple[Argument, ...]:
-    low = INT_RANGES[dtype][0] if dtype == "int32" else -limit
+def _arguments(dtype: str, outputs: tuple[str, ...]) -> tuple[Argument, ...]:
+    lowest, limit = INT_RANGES[dtype]
+    low = lowest if dtype == "int32" else -limit
+    sign = (parameter("sign", -1, 1),) if len(outputs) == 1 else ()
     return (
         array("weights", "input", dtype, "N", low, limit),
-        array("epsilon", "constant", "int32", "C", 0, epsilon_high),
+        array("epsilon", "constant", "int32", "C", 0, 2**31 - 1 if dtype == "int32" else 2**24),
         TABLE,
         array("block", "workspace", "int8", "Z"),
-        array("output", "output", dtype, "N", low, limit),
+        *(array(name, "output", dtype, "N", low, limit) for name in outputs),
         SEED,
         STEP,
         DIRECTION,
         TENSOR,
-        parameter("sign", -1, 1),
+        *sign,
         parameter("form", 0, 1),
         DISTRIBUTION,
     )
@@ -209,14 +184,18 @@ def _block(shapes: Shapes, parameters: Parameters) -> dict[str, int]:
     return {"block": BLOCK}
 
 
-_NARROW, _WIDE = 2**24, 2**31 - 1
-
-SPECS = (
-    KernelSpec("perturb_w8", "training", perturb_w8, perturb_ref, _arguments("int8", 127, _NARROW), _block),
+_TYPES = {"w8": "int8", "w16": "int16", "b32": "int32"}
+SPECS = tuple(
+    KernelSpec(f"perturb_{name}", "training", perturb, perturb_ref, _arguments(dtype, ("output",)), _block)
+    for name, dtype in _TYPES.items()
+) + tuple(
     KernelSpec(
-        "perturb_w16", "training", perturb_w16, perturb_ref, _arguments("int16", 32767, _NARROW), _block
-    ),
-    KernelSpec(
-        "perturb_b32", "training", perturb_b32, perturb_ref, _arguments("int32", _WIDE, _WIDE), _block
-    ),
+        f"perturb_pair_{name}",
+        "training",
+        perturb_pair,
+        perturb_pair_ref,
+        _arguments(dtype, ("plus", "minus")),
+        _block,
+    )
+    for name, dtype in _TYPES.items()
 )

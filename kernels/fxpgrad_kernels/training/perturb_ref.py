@@ -64,7 +64,7 @@ def perturb_with_count_ref(
 def perturb_ref(
     weights: NDArray[Any],
     epsilon: NDArray[np.int32],
-    table: NDArray[np.int8],
+    table: NDArray[np.int16],
     seed: int,
     step: int,
     direction: int,
@@ -77,3 +77,20 @@ def perturb_ref(
     return perturb_with_count_ref(weights, epsilon, seed, step, direction, tensor, sign, form, distribution)[
         0
     ]
+
+
+def perturb_pair_ref(
+    weights: NDArray[Any],
+    epsilon: NDArray[np.int32],
+    table: NDArray[np.int16],
+    seed: int,
+    step: int,
+    direction: int,
+    tensor: int,
+    form: int,
+    distribution: int,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return what `perturb_ref` returns for the signs +1 and -1."""
+    name = (seed, step, direction, tensor)
+    plus = perturb_ref(weights, epsilon, table, *name, 1, form, distribution)
+    return plus, perturb_ref(weights, epsilon, table, *name, -1, form, distribution)

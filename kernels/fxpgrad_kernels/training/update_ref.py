@@ -32,7 +32,7 @@ def update_ref(
     signs: NDArray[np.int32],
     multiplier: NDArray[np.int32],
     shift: NDArray[np.int32],
-    table: NDArray[np.int8],
+    table: NDArray[np.int16],
     seed: int,
     step: int,
     tensor: int,

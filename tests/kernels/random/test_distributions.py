@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from fxpgrad_kernels.random import distributions
 from fxpgrad_kernels.random.distributions import PAPER_THRESHOLDS, THRESHOLDS, Distribution, direction_table
 from fxpgrad_kernels.random.random_ref import gaussian_ref
+from tests.kernels.random.table_values import z_of_every_uniform
 
 SETS = pytest.mark.parametrize(
     ("distribution", "thresholds", "dz"),
@@ -34,23 +36,28 @@ def test_thresholds_are_the_rounded_cumulative_distribution(distribution, thresh
 
 @SETS
 def test_table_equals_definition(distribution, thresholds, dz):
-    table = direction_table(distribution)
-    assert (table.dtype, table.shape) == (np.int8, (65536,))
-    drawn = range(0, 65536, 7)
-    np.testing.assert_array_equal(table[::7], [gaussian_ref(u, thresholds) for u in drawn])
-    np.testing.assert_array_equal(np.diff(table.astype(int)) < 0, False)
+    table, z = direction_table(distribution), z_of_every_uniform(distribution)
+    assert (table.dtype, table.shape) == (np.int16, (2288,))
+    np.testing.assert_array_equal(z, [gaussian_ref(u, thresholds) for u in range(65536)])
+    np.testing.assert_array_equal(np.diff(z) < 0, False)
+
+
+def test_knee_that_is_too_small_for_the_thresholds_is_refused(monkeypatch):
+    monkeypatch.setattr(distributions, "KNEE", 64)
+    with pytest.raises(AssertionError, match="KNEE"):
+        direction_table.__wrapped__(Distribution.GAUSSIAN)
 
 
 @SETS
 def test_table_is_odd(distribution, thresholds, dz):
-    table = direction_table(distribution)
-    np.testing.assert_array_equal(table[::-1], -table)
-    assert table.astype(int).sum() == 0
+    z = z_of_every_uniform(distribution)
+    np.testing.assert_array_equal(z[::-1], -z)
+    assert z.sum() == 0
 
 
 @SETS
 def test_every_probability_is_within_one_part_in_65536(distribution, thresholds, dz):
-    counts = np.bincount(direction_table(distribution).astype(int) + 127, minlength=255)
+    counts = np.bincount(z_of_every_uniform(distribution) + 127, minlength=255)
     error = counts / 65536 - discretised_normal(dz)
     assert np.abs(error).max() <= 2**-16
     assert np.abs(np.cumsum(error)).max() <= 2**-17 + 1e-12
@@ -58,7 +65,7 @@ def test_every_probability_is_within_one_part_in_65536(distribution, thresholds,
 
 @SETS
 def test_moments_are_those_of_the_normal(distribution, thresholds, dz):
-    z = direction_table(distribution) * dz
+    z = z_of_every_uniform(distribution) * dz
     # rounding to a grid adds dz**2 / 12; the cut tails take away a little
     assert abs(z.var() - 1) < 1e-3
     assert abs((z**4).mean() / z.var() ** 2 - 3) < 0.03

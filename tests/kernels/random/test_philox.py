@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from fxpgrad_kernels.random import random_ref
 from fxpgrad_kernels.random.distributions import PAPER_THRESHOLDS, THRESHOLDS, Distribution, direction_table
-from fxpgrad_kernels.random.philox import draw_directions, fill_directions, fill_words, philox4x32
+from fxpgrad_kernels.random.lanes import GROUP_WORDS
+from fxpgrad_kernels.random.philox import (
+    SCRATCH_BYTES,
+    draw_directions,
+    fill_directions,
+    fill_words,
+    philox4x32,
+)
 
 # Random123, "kat_vectors", philox4x32 with 10 rounds: counter, key, result.
 KNOWN_ANSWERS = (
@@ -96,27 +103,40 @@ def test_direction_replays_from_its_name_alone(rng):
 
 
 @given(generators)
-def test_block_fill_equals_draw(rng):
-    case = any_case(rng)
-    case["first_index"] -= case["first_index"] % 8
-    z = np.full(case["count"], 99, np.int8)
-    scratch = rng.integers(0, 2**32, case["count"] // 2 + int(rng.integers(3)), dtype=np.uint32)
-    first, names = case["first_index"], ("seed", "step", "direction", "tensor", "distribution")
+def test_vectors_equal_draw_at_ragged_starts_and_lengths(rng):
+    """`fill_directions` draws whole groups of blocks at once: any length, any start on a multiple of 8."""
+    case = any_case(rng) | {
+        "count": int(rng.choice([1, 7, 63, 64, 65, 200, 1025, int(rng.integers(1, 3000))]))
+    }
+    case["first_index"] = min(case["first_index"], 2**35 - 4000)
+    first = case["first_index"] - case["first_index"] % 8
+    z = np.full(case["count"] + case["first_index"] % 8, 99, np.int8)
+    size = 2 * (-(-z.size // 64) * 64) + SCRATCH_BYTES // 2
+    scratch = rng.integers(-(2**15), 2**15, size).astype(np.int16)
+    names = ("seed", "step", "direction", "tensor", "distribution")
     fill_directions(direction_table(case["distribution"]), z, scratch, first, *(case[name] for name in names))
-    np.testing.assert_array_equal(z, by_kernel(case))
+    np.testing.assert_array_equal(z[case["first_index"] % 8 :], by_kernel(case))
 
 
 @given(generators)
-def test_fill_words_equals_definition_lane_by_lane(rng):
+def test_vectors_write_nothing_beyond_their_length(rng):
+    case, count = any_case(rng), int(rng.integers(1, 200))
+    z, scratch = np.full(300, 99, np.int8), np.zeros(2 * 256 + SCRATCH_BYTES // 2, np.int16)
+    names = ("seed", "step", "direction", "tensor", "distribution")
+    fill_directions(direction_table(case["distribution"]), z[:count], scratch, 0, *(case[n] for n in names))
+    assert (z[count:] == 99).all()
+
+
+@given(generators)
+def test_fill_words_equals_definition(rng):
     case = any_case(rng)
-    blocks, purpose, first = int(rng.integers(0, 40)), int(rng.integers(256)), int(rng.integers(2**32 - 40))
-    words = np.zeros(4 * blocks, np.uint32)
+    groups, purpose, first = int(rng.integers(0, 6)), int(rng.integers(256)), int(rng.integers(2**32 - 40))
+    words = np.zeros(GROUP_WORDS * groups, np.uint32)
     name = [case[key] for key in ("seed", "step", "direction", "tensor")]
     fill_words(words, first, purpose, *name)
-    expected = [random_ref.stream_bits_ref(first + b, purpose, *name) for b in range(blocks)]
-    for lane in range(4):
-        row = [bits >> (32 * lane) & 0xFFFFFFFF for bits in expected]
-        np.testing.assert_array_equal(words[lane * blocks : (lane + 1) * blocks], np.array(row, np.uint32))
+    expected = [random_ref.stream_bits_ref(first + b, purpose, *name) for b in range(words.size // 4)]
+    by_word = [[bits >> (32 * word) & 0xFFFFFFFF for word in range(4)] for bits in expected]
+    np.testing.assert_array_equal(words.reshape(-1, 4), np.array(by_word, np.uint32).reshape(-1, 4))
 
 
 @given(generators)

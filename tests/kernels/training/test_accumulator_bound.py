@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given
 
 from fxpgrad_kernels.jit import llvm_ir
-from fxpgrad_kernels.training.accumulator_bound import accumulator_bound, channel_bounds
-from fxpgrad_kernels.training.accumulator_bound_ref import accumulator_bound_ref, channel_bounds_ref
+from fxpgrad_kernels.training.accumulator_bound import accumulator_bound, channel_bounds, channel_sums
+from fxpgrad_kernels.training.accumulator_bound_ref import (
+    accumulator_bound_ref,
+    channel_bounds_ref,
+    channel_sums_ref,
+)
 from tests.kernels.training.cases import generators, weights
 
 EVERY_DTYPE = pytest.mark.parametrize("dtype", ["int8", "int16"])
@@ -30,6 +34,26 @@ def test_bounds_equal_definition(dtype, rng):
     channel_bounds(layer, bias, output, zero_point)
     np.testing.assert_array_equal(output, channel_bounds_ref(layer, bias, zero_point))
     assert accumulator_bound(layer, bias, zero_point) == accumulator_bound_ref(layer, bias, zero_point)
+
+
+@EVERY_DTYPE
+@given(rng=generators)
+def test_sums_equal_definition(dtype, rng):
+    layer, _, _ = any_layer(rng, dtype)
+    magnitudes, totals = np.full((2, len(layer)), -1, np.int64)
+    channel_sums(layer, magnitudes, totals)
+    for actual, expected in zip((magnitudes, totals), channel_sums_ref(layer), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_sums_of_long_rows_of_extremes_do_not_wrap():
+    """Rows of several runs: 32-bit sums of a run hold, and runs are added in 64 bits."""
+    layer = np.full((2, 3 * 2**15 + 5), -32768, np.int16)
+    layer[1] = 32767
+    magnitudes, totals = np.zeros((2, 2), np.int64)
+    channel_sums(layer, magnitudes, totals)
+    np.testing.assert_array_equal(totals, layer.astype(np.int64).sum(axis=1))
+    np.testing.assert_array_equal(magnitudes, np.abs(totals))
 
 
 @EVERY_DTYPE

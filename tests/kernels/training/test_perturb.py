@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from fxpgrad_kernels.random.distributions import Distribution, direction_table
 from fxpgrad_kernels.random.philox import draw_directions
 from fxpgrad_kernels.random.random_ref import direction_ref
-from fxpgrad_kernels.training.perturb import SPECS, Form
+from fxpgrad_kernels.training.perturb import BLOCK, Form, perturb, perturb_pair
 from fxpgrad_kernels.training.perturb_ref import perturb_ref, perturb_with_count_ref, round_half_away_ref
 from tests.kernels.training.cases import LIMITS, Case, generators, perturb_case
 
-KERNELS = {spec.arguments[0].dtype: spec.function for spec in SPECS}
 EVERY_DTYPE = pytest.mark.parametrize("dtype", LIMITS)
 Result = tuple[NDArray[Any], int]
 Implementation = Callable[[Case], Result]
@@ -32,7 +31,7 @@ def by_kernel(case: Case) -> Result:
     noise = np.random.default_rng(0)
     block = noise.integers(-128, 128, case["workspace"]).astype(np.int8)
     output = noise.integers(-9, 9, weights.shape).astype(weights.dtype)
-    count = KERNELS[weights.dtype.name](
+    count = perturb(
         weights,
         epsilon,
         direction_table(case["distribution"]),
@@ -85,7 +84,7 @@ def test_perturb_equals_definition(dtype, rng):
 def test_perturb_equals_definition_on_a_long_tensor(dtype, form, distribution):
     """Several workspaces long, channels that straddle them."""
     rng = np.random.default_rng([form, distribution])
-    case = perturb_case(rng, dtype) | {"form": int(form), "distribution": int(distribution), "workspace": 384}
+    case = perturb_case(rng, dtype) | {"form": int(form), "distribution": int(distribution), "workspace": 704}
     case["weights"] = rng.integers(-100, 101, 5 * 117).astype(dtype)
     case["epsilon"] = np.array([1, 16, 33, 0, 999], np.int32)
     check_perturb(by_kernel, case)
@@ -125,6 +124,50 @@ def test_rademacher_moves_by_epsilon_exactly(dtype, rng):
     np.testing.assert_array_equal(moved, np.repeat(case["epsilon"], moved.size // case["epsilon"].size))
 
 
+def pair_by_kernel(case: Case) -> tuple[NDArray[Any], NDArray[Any], int]:
+    noise = np.random.default_rng(0)
+    block = noise.integers(-128, 128, case["workspace"]).astype(np.int8)
+    plus, minus = noise.integers(-9, 9, (2, case["weights"].size)).astype(case["weights"].dtype)
+    table, codes = direction_table(case["distribution"]), (case["form"], case["distribution"])
+    weights, epsilon = case["weights"].copy(), case["epsilon"].copy()
+    count = perturb_pair(weights, epsilon, table, block, plus, minus, *stream_of(case), *codes)
+    np.testing.assert_array_equal(weights, case["weights"], "the weights were written")
+    np.testing.assert_array_equal(epsilon, case["epsilon"], "epsilon was written")
+    return plus, minus, count
+
+
+def check_pair(case: Case) -> None:
+    plus, minus, count = pair_by_kernel(case)
+    above, below = (by_kernel(case | {"sign": sign}) for sign in (1, -1))
+    np.testing.assert_array_equal(plus, above[0])
+    np.testing.assert_array_equal(minus, below[0])
+    assert count == above[1] + below[1]
+
+
+@EVERY_DTYPE
+@given(rng=generators)
+def test_pair_equals_two_perturbations(dtype, rng):
+    check_pair(perturb_case(rng, dtype))
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize("distribution", list(Distribution))
+def test_pair_equals_two_perturbations_on_a_long_tensor(dtype, form, distribution):
+    """Several full workspaces; epsilons on both sides of what 16 bits hold; weights that saturate."""
+    rng = np.random.default_rng([form, distribution])
+    low, high = LIMITS[dtype]
+    case = perturb_case(rng, dtype) | {
+        "form": int(form),
+        "distribution": int(distribution),
+        "workspace": BLOCK,
+    }
+    case["weights"] = rng.integers(low, high + 1, 7 * 643).astype(dtype)
+    case["epsilon"] = np.array([1, 16, 333, 0, 8191, 8192, 2**24], np.int32)
+    check_pair(case)
+    check_perturb(by_kernel, case)
+
+
 @EVERY_DTYPE
 @given(rng=generators)
 def test_zero_epsilon_or_zero_sign_moves_nothing(dtype, rng):
@@ -141,7 +184,7 @@ def test_zero_epsilon_or_zero_sign_moves_nothing(dtype, rng):
 def test_workspace_length_does_not_matter(dtype, rng):
     case = perturb_case(rng, dtype)
     expected = by_kernel(case)
-    for length in (24, 128, 384, 4096):
+    for length in (704, 1000, 1344, BLOCK):
         output, count = by_kernel(case | {"workspace": length})
         np.testing.assert_array_equal(output, expected[0])
         assert count == expected[1]
@@ -150,7 +193,7 @@ def test_workspace_length_does_not_matter(dtype, rng):
 def test_paper_form_shrinks_every_weight_and_floors():
     """one_q * dz = 0.992: what the published constants do to w at epsilon = 0."""
     weights = np.array([-32767, -1, 0, 1, 32767], np.int16)
-    case = {"weights": weights, "epsilon": np.zeros(1, np.int32), "workspace": 384, "sign": 1, "form": 1}
+    case = {"weights": weights, "epsilon": np.zeros(1, np.int32), "workspace": 704, "sign": 1, "form": 1}
     case |= {"seed": 1, "step": 0, "direction": 0, "tensor": 0, "distribution": 2}
     np.testing.assert_array_equal(by_kernel(case)[0], [-32510, -1, 0, 0, 32509])
 
@@ -163,7 +206,9 @@ def test_paper_multiplier_stands_for_dz():
 def test_reference_of_the_specs_is_the_definition():
     case = perturb_case(np.random.default_rng(3), "int16")
     arguments = (case["sign"], case["form"], case["distribution"])
-    actual = perturb_ref(case["weights"], case["epsilon"], np.zeros(1, np.int8), *stream_of(case), *arguments)
+    actual = perturb_ref(
+        case["weights"], case["epsilon"], np.zeros(1, np.int16), *stream_of(case), *arguments
+    )
     np.testing.assert_array_equal(actual, by_definition(case)[0])
 
 

@@ -1,0 +1,1 @@
+"""Measures this package against other runtimes on the machine that it runs on."""

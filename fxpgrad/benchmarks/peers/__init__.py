@@ -1,0 +1,1 @@
+"""Other libraries that compute the same layers, each imported only when it is measured."""

@@ -1,0 +1,59 @@
+"""One step of one weight, saturated to the limits of its type: what perturb and update end in.
+
+int8 and int16 weights keep to +-127 and +-32767, int32 biases use all of int32. The argument `weights` is
+the array of weights, of which only the type is read.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fxpgrad_kernels.jit import device, intrinsic, ir, types
+
+_WORD = ir.IntType(16)
+
+
+@intrinsic
+def _saturating_add(typing_context, a, b):
+    """Return a + b saturated to int16 (both int16)."""
+
+    def generate(context, builder, signature, arguments):
+        function = ir.FunctionType(_WORD, [_WORD, _WORD])
+        return builder.call(builder.module.declare_intrinsic("llvm.sadd.sat", [_WORD], function), arguments)
+
+    return types.int16(types.int16, types.int16), generate
+
+
+@intrinsic
+def high_product(typing_context, a, b):
+    """Return a * b >> 16 (all uint16): an intrinsic, for vectors that stay in 16-bit lanes."""
+
+    def generate(context, builder, signature, arguments):
+        function = ir.FunctionType(_WORD, [_WORD, _WORD, ir.IntType(32)])
+        multiply = builder.module.declare_intrinsic("llvm.umul.fix", [_WORD], function)
+        return builder.call(multiply, [*arguments, ir.Constant(ir.IntType(32), 16)])
+
+    return types.uint16(types.uint16, types.uint16), generate
+
+
+@device
+def is_narrow(weights):
+    """Return whether the weights are int8 or int16: then a step is taken in 16 bits where it fits them."""
+    return weights.itemsize < 4
+
+
+@device
+def take_step(weight, step, weights):
+    """Return (weight + step saturated, 1 if that cut it else 0), all int16."""
+    limit = np.int16(np.iinfo(weights.dtype).max)
+    kept = max(min(_saturating_add(weight, step), limit), np.int16(-limit))
+    return kept, np.int16(kept != np.int16(weight + step))  # the wrapped sum is right or far off
+
+
+@device
+def saturate(value, weights):
+    """Return (value saturated, 1 if that cut it else 0), all int64."""
+    high = np.int64(np.iinfo(weights.dtype).max)
+    low = np.int64(-high) if is_narrow(weights) else np.int64(-high - np.int64(1))
+    kept = max(min(value, high), low)
+    return kept, np.int64(kept != value)
