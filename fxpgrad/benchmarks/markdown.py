@@ -27,7 +27,8 @@ def _parts(report: Report) -> Iterator[str]:
         measured = [case for case in suite.cases if case.rows]
         if measured:
             yield f"### {suite.name}"
-            yield _table(suite, measured)
+        for group in [measured] if suite.averaged and measured else _alike(measured):
+            yield _table(suite, group)
         verdicts = _verdicts(measured)
         if verdicts:
             yield "\n".join(verdicts)
@@ -36,6 +37,14 @@ def _parts(report: Report) -> Iterator[str]:
             yield "\n".join(remarks)
     if report.notes:
         yield "\n".join(f"- {note}" for note in report.notes)
+
+
+def _alike(cases: Sequence[CaseResult]) -> list[list[CaseResult]]:
+    """Return the cases in order, those with the same candidates together: a table each."""
+    groups: dict[tuple[str, ...], list[CaseResult]] = {}
+    for case in cases:
+        groups.setdefault(tuple(row.name for row in case.rows), []).append(case)
+    return list(groups.values())
 
 
 def _table(suite: SuiteResult, cases: Sequence[CaseResult]) -> str:

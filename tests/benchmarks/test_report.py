@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -107,6 +108,15 @@ def test_markdown_has_a_line_a_case_and_marks_what_is_inexact():
     assert "- first: a remark" in text
     assert "a processor" in text
     assert "### peak" not in text
+
+
+def test_markdown_of_unlike_cases_has_a_table_for_each_kind():
+    other = dataclasses.replace(result("other"), rows=result().rows[:2])
+    unlike = SuiteResult("step", (result("one"), other, result("two")), averaged=False)
+    text = report_as_markdown(dataclasses.replace(report(), suites=(unlike,)))
+    assert text.count("| case | base |") == 2
+    assert text.index("| two |") < text.index("| other |")
+    assert "geometric mean" not in text
 
 
 def test_figure_of_nothing_is_empty():

@@ -107,6 +107,25 @@ def test_conv2d_equals_its_reference(profile: Profile, rng: Generator) -> None:
     check_equals_reference(BY_NAME[name], RUN[name], case)
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kernel", [1, 2])
+@pytest.mark.parametrize("seed", range(6))
+def test_many_pixels_equal_the_reference(name: str, kernel: int, seed: int) -> None:
+    """More pixels than a block of rows holds, any number of rows left over; 1x1 filters as a matrix."""
+    rng = np.random.default_rng([seed, kernel])
+    case = legal_case(rng, any_profile(rng), DTYPES[name], groups=1)
+    size = (int(rng.integers(9, 14)), int(rng.integers(11, 14)))
+    shape = (int(rng.integers(1, 3)), *size, int(rng.integers(1, 20)))
+    filters = int(rng.choice([1, 7, 16, 19]))
+    case["weights"] = integers(rng, (filters, kernel, kernel, shape[3]), DTYPES[name])
+    case |= {"input": integers(rng, shape, "int8"), "bias": legal_bias(rng, case["weights"], filters)}
+    case |= dict.fromkeys(("stride_h", "stride_w", "dilation_h", "dilation_w"), 1)
+    case |= {"pad_top": kernel - 1, "pad_left": kernel - 1, "output_size": size}
+    case["output_shape"] = (shape[0], *size, filters)
+    case = with_requantization(rng, any_profile(rng), case)
+    check_equals_reference(BY_NAME[name], RUN[name], case)
+
+
 @given(rng=generators, profile=profiles)
 def test_split_form_is_bit_equal(rng: Generator, profile: Profile) -> None:
     case = legal_case(rng, profile, "int16")

@@ -110,6 +110,24 @@ def test_accumulators_equal_their_reference(name: str, rng: Generator) -> None:
     check_equals_reference(BY_NAME[name], RUN[name], case)
 
 
+@every_name
+@pytest.mark.parametrize("batch", [24, 25, 96, 97, 99, 200])
+@pytest.mark.parametrize("depth", [1, 8, 33])
+def test_many_rows_equal_the_reference(name: str, batch: int, depth: int) -> None:
+    """More rows than are widened at a time, with every number of rows left over."""
+    rng = np.random.default_rng([batch, depth])
+    case = legal_case(rng, any_profile(rng), DTYPES[name])
+    units = int(rng.choice([1, 16, 21]))
+    case |= {
+        "input": integers(rng, (batch, depth), "int8"),
+        "weights": integers(rng, (units, depth), DTYPES[name]),
+        "output_shape": (batch, units),
+        "accumulator_bits": 64,
+        **{key: np.resize(case[key], units) for key in ("bias", "multiplier", "shift")},
+    }
+    check_equals_reference(BY_NAME[name], RUN[name], case)
+
+
 @given(rng=generators, profile=profiles)
 def test_split_form_is_bit_equal(rng: Generator, profile: Profile) -> None:
     case = legal_case(rng, profile, "int16")

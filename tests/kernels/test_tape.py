@@ -19,7 +19,7 @@ def pool_values(x: np.ndarray, output: np.ndarray) -> dict[str, object]:
 
 
 def draws(z: np.ndarray) -> dict[str, object]:
-    table = np.zeros(1, np.int8)
+    table = np.zeros(1, np.int16)
     seeds = {"seed": 7, "step": 0, "direction": 1, "tensor": 2, "first_index": 5}
     return {"table": table, "z": z, **seeds, "distribution": 1}
 

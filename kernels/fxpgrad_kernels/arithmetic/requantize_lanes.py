@@ -106,7 +106,8 @@ def _requantize(builder, sums, constants, first):
 
 def _narrow(builder, values, zero_point, bounds):
     """Return 16 int32 values as clamped int8, the zero point added on the way."""
-    sixteen = ir.Constant(ir.VectorType(_I32, 16), list(range(16)))
+    # Halves of 128 bits in the order in which two saturating packs leave bytes that one shuffle sorts.
+    sixteen = ir.Constant(ir.VectorType(_I32, 16), [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15])
     wide = builder.shuffle_vector(values[0], values[1], sixteen)
     kind = ir.VectorType(_I32, 16)
     words = builder.trunc(_clamp(builder, wide, _all(kind, -(2**15)), _all(kind, 2**15 - 1)), _V16)
@@ -114,6 +115,8 @@ def _narrow(builder, values, zero_point, bounds):
     add = cgutils.get_or_insert_function(builder.module, kind, "llvm.sadd.sat.v16i16")
     words = builder.call(add, [words, zero_point])
     octets = builder.trunc(_clamp(builder, words, _all(_V16, -128), _all(_V16, 127)), _V8)
+    order = ir.Constant(ir.VectorType(_I32, 16), [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15])
+    octets = builder.shuffle_vector(octets, ir.Constant(_V8, ir.Undefined), order)
     return _clamp(builder, octets, *bounds)
 
 
@@ -148,10 +151,12 @@ def requantize_rows(
         with cgutils.for_range(builder, builder.ashr(width, number(4))) as lanes:
             lane = builder.mul(lanes.index, number(16))
             own = builder.gep(table, [builder.mul(lane, number(CONSTANTS))])
-            vectors = [
-                _load(builder, builder.gep(own, [number(_LANES * i)]), _V32, 4) for i in range(2 * CONSTANTS)
-            ]
             with cgutils.for_range(builder, count) as pixels:
+                # Read at every pixel: they are more than fit registers, and come as memory operands.
+                vectors = [
+                    _load(builder, builder.gep(own, [number(_LANES * i)]), _V32, 4)
+                    for i in range(2 * CONSTANTS)
+                ]
                 place = builder.gep(source, [builder.add(lane, builder.mul(pixels.index, width))])
                 values = []
                 for half in range(2):

@@ -5,34 +5,43 @@ from __future__ import annotations
 import numpy as np
 
 from fxpgrad_kernels.conv2d.conv2d_ref import conv2d_ref
-from fxpgrad_kernels.gemm.gemm import BLOCK, SCRATCH, SPLIT, multiply_rows, rows_near, start_rows, widen_rows
+from fxpgrad_kernels.gemm.gemm import (
+    BLOCK,
+    SCRATCH,
+    SPLIT,
+    multiply_rows,
+    rows_near,
+    start_rows,
+    widen,
+    widen_rows,
+)
 from fxpgrad_kernels.gemm.prepare import panel_elements, prepare_layer
 from fxpgrad_kernels.jit import device, kernel
 from fxpgrad_kernels.spec import KernelSpec, Preparation, array, parameter
 
 
 @device
-def _pad_image(image, padded, padded_height, padded_width, pad_top, pad_left, value):
-    """Widen one int8 image to int16 with `value` (the zero point) around it, cropped to what is read."""
-    height, width, channels = image.shape
-    fill = np.int16(value)
-    columns = min(width, padded_width - pad_left) * channels
-    for y in range(padded_height):
-        line = padded[y * padded_width * channels : (y + 1) * padded_width * channels]
-        source = y - pad_top
-        if source < 0 or source >= height or columns <= 0:
-            for i in range(line.size):
-                line[i] = fill
-            continue
-        left = pad_left * channels
-        row = image[source].reshape(-1)[:columns]
-        inner = line[left : left + columns]
-        for i in range(left):
-            line[i] = fill
-        for i in range(inner.size):
-            inner[i] = np.int16(row[i])
-        for i in range(left + columns, line.size):
-            line[i] = fill
+def _fill(target, value):
+    """Set every element."""
+    for i in range(target.size):
+        target[i] = value
+
+
+@device
+def _pad_image(
+    image, height, width, depth, padded, padded_height, padded_width, pad_top, pad_left, zero_point
+):  # fmt: skip
+    """Widen one flat int8 image to int16 with the zero point around it, cropped to what is read."""
+    fill = np.int16(zero_point)
+    columns = min(width, padded_width - pad_left) * depth
+    lines = min(height, padded_height - pad_top) if columns > 0 else np.int64(0)
+    end = np.int64(0)
+    for y in range(lines):
+        start = ((y + pad_top) * padded_width + pad_left) * depth
+        _fill(padded[end:start], fill)  # what is right of the last line and left of this one
+        end = start + columns
+        widen(image[y * width * depth :], padded[start:end])
+    _fill(padded[end : padded_height * padded_width * depth], fill)
 
 
 @device
@@ -93,7 +102,10 @@ def conv2d(
         block = start_rows(depth, padded, scratch)
     for n in range(images):
         if not pointwise:
-            _pad_image(input[n], padded, padded_height, padded_width, pad_top, pad_left, input_zero_point)
+            _pad_image(
+                image[n * image_height * image_width * depth :], image_height, image_width, depth, padded,
+                padded_height, padded_width, pad_top, pad_left, input_zero_point,
+            )  # fmt: skip
         for first in range(0, pixels, block):
             count = min(block, pixels - first)
             if pointwise:

@@ -42,27 +42,32 @@ def _copy_pixels(packed, pixel_width, count, outputs, output, to):
 
 
 @device
-def _store_sums(
-    sums, pixel_width, wide, in_64_bits, multiplier, shift, output, to, count, zero_point, low, high, rounding
-):  # fmt: skip
-    """Requantize `count` pixels with any rounding; `wide` int64 [OW * O] holds their sums or noise."""
-    outputs = shift.size
-    if not in_64_bits:
-        for pixel in range(count):
-            for o in range(outputs):
-                wide[pixel * outputs + o] = np.int64(sums[pixel * pixel_width + o])
-    for start in range(0, count * outputs, outputs):
-        store(wide, start, multiplier, shift, output, to + start, outputs, zero_point, low, high, rounding)
+def _widen_sums(lines, sums_at, pixel_width, wide_at, count, bias, begin):
+    """Add the int32 sums of `count` pixels to the int64 ones at lines[wide_at:].
+
+    begin: 0 where the int64 sums hold something, else they begin with the bias (1) or with nothing (2).
+    """
+    outputs = bias.size
+    wide = lines[wide_at : wide_at + 2 * count * outputs].view(np.int64)
+    for pixel in range(count):
+        for o in range(outputs):
+            before = np.int64(bias[o]) if begin == 1 else np.int64(0)
+            if begin == 0:
+                before = wide[pixel * outputs + o]
+            wide[pixel * outputs + o] = before + np.int64(lines[sums_at + pixel * pixel_width + o])
 
 
 @device
-def _add_sums(wide, bias, first, sums, pixel_width, count):
-    """Add int32 sums to int64 ones, which the first time begin with the bias."""
-    outputs = bias.size
-    for pixel in range(count):
-        for o in range(outputs):
-            before = np.int64(bias[o]) if first else wide[pixel * outputs + o]
-            wide[pixel * outputs + o] = before + np.int64(sums[pixel * pixel_width + o])
+def _store_pixels(
+    lines, sums_at, pixel_width, wide_at, in_64_bits, count, bias, multiplier, shift, output, to, zero_point,
+    low, high, rounding,
+):  # fmt: skip
+    """Requantize `count` pixels one by one, with any rounding."""
+    wide = lines[wide_at : wide_at + 2 * count * bias.size].view(np.int64)
+    if not in_64_bits:
+        _widen_sums(lines, sums_at, pixel_width, wide_at, count, bias, np.int64(2))
+    for at in range(0, count * bias.size, bias.size):
+        store(wide, at, multiplier, shift, output, to + at, bias.size, zero_point, low, high, rounding)
 
 
 @device
@@ -146,8 +151,6 @@ def depthwise_conv2d(
     wide_at = ring + pairs * pitch
     packed_at = wide_at + 2 * count * outputs
     starts_at = packed_at + length // 4
-    sums, packed = lines[sums_at:ring], lines[packed_at:starts_at].view(np.int8)
-    wide = lines[wide_at:packed_at].view(np.int64)
     lines[starts_at + pairs] = np.int32(ring)  # read, with weights of zero, where pairs is odd
     left, pixels = clear_edges(lines, ring, pairs, pitch, pad_left, width_in, reach)
     image, result = input.reshape(-1), output.reshape(-1)
@@ -176,7 +179,7 @@ def depthwise_conv2d(
                     unit, tiles, begins, filters_at, blocks, sums_at + held * count * outputs,
                 )  # fmt: skip
                 if in_64_bits:
-                    _add_sums(wide, bias, block == 0, sums, pixel_width, count)
+                    _widen_sums(lines, sums_at, pixel_width, wide_at, count, bias, np.int64(block == 0))
             held += 1
             if held < together and row + 1 < output_h:
                 continue
@@ -184,17 +187,18 @@ def depthwise_conv2d(
             if in_lanes:
                 steps, target, at = held * count * outputs // width, result, to
                 if rows == 0:
+                    packed = lines[packed_at:starts_at].view(np.int8)
                     steps, target, at = length // width, packed, np.int64(0)
                 requantize_rows(
                     lines, sums_at, width, panel, lanes, output_zero_point, clamp_low, clamp_high, rounding,
                     target, at, width, steps,
                 )  # fmt: skip
                 if rows == 0:
-                    _copy_pixels(packed, pixel_width, count, outputs, result, to)
+                    _copy_pixels(target, pixel_width, count, outputs, result, to)
             else:
-                _store_sums(
-                    sums, pixel_width, wide, in_64_bits, multiplier, shift, result, to, count,
-                    output_zero_point, clamp_low, clamp_high, rounding,
+                _store_pixels(
+                    lines, sums_at, pixel_width, wide_at, in_64_bits, count, bias, multiplier, shift, result,
+                    to, output_zero_point, clamp_low, clamp_high, rounding,
                 )  # fmt: skip
             held = np.int64(0)
 

@@ -24,12 +24,13 @@ PIXELS = 3
 def filter_layout(outputs, kernel_h, kernel_w, stride_h, stride_w, dilation_h):
     """Return (repeats, lanes, phases, pairs, blocks) of the prepared filters.
 
-    repeats: pixels whose channels lie side by side in the prepared lanes, for few channels; lanes: a
-    multiple of 16, lane i belongs to channel i % outputs; phases: 2 where a window may start at the
-    second row of a pair, else 1; pairs: pairs of rows that a window touches; blocks: of taps.
+    repeats: pixels whose channels lie side by side in the prepared lanes, where channels are no multiple
+    of 16 but of 8, or few; lanes: a multiple of 16, lane i belongs to channel i % outputs; phases: 2
+    where a window may start at the second row of a pair, else 1; pairs: pairs of rows that a window
+    touches; blocks: of taps.
     """
     repeats = 1
-    while stride_w == 1 and outputs < 48 and outputs * repeats % 16 != 0:
+    while outputs * repeats % 16 != 0 and (outputs % 8 == 0 or (stride_w == 1 and outputs < 48)):
         repeats *= 2
     lanes = (outputs * repeats + 15) // 16 * 16
     phases = 2 if dilation_h == 1 and stride_h % 2 == 1 else 1
@@ -54,7 +55,7 @@ def row_layout(
         wide, width, reach = repeats, lanes, outputs
     steps = (output_width + wide - 1) // wide
     length = (steps + 2) // 3 * 3 * width
-    pitch = length * stride_w - (stride_w - 1) * width + (kernel_w - 1) * dilation_w * reach
+    pitch = length * stride_w - (stride_w - 1) * reach + (kernel_w - 1) * dilation_w * reach
     rows = 0
     if (wide > 1 or width == outputs) and output_width * outputs % width == 0:
         rows = max(1, min(output_height, 24 // output_width, 1600 // (output_width * outputs)))

@@ -6,33 +6,41 @@ import numpy as np
 
 from fxpgrad_kernels.arithmetic.requantize_lanes import CONSTANTS, lane_constants, takes_lanes
 from fxpgrad_kernels.depthwise_conv2d.layout import BLOCK, GROUP, filter_layout, filter_layout_in_kernel
+from fxpgrad_kernels.depthwise_conv2d.vectors import pair_weights
 from fxpgrad_kernels.jit import device, kernel
 
 
 @device
-def _pair_taps(weights, upper, column, kernel_h, kernel_w, outputs, group, filters, at):
-    """Write the pairs (weight of filter row `upper`, of the row after) of one column and 8 channels.
+def _pair_taps(weights, upper, column, kernel_h, kernel_w, lanes, filters, at, step):
+    """Write the pairs (weight of filter row `upper`, of the row after) of one column for all lanes.
 
-    weights: [KH * KW * O], flat; what lies outside the filter counts as zeros.
+    weights: [KH * KW * O], flat; what lies outside the filter counts as zeros. Each group of 8 lanes is
+    `step` after the one before.
     """
-    channel = group * GROUP % outputs
-    first, second = (upper * kernel_w + column) * outputs, ((upper + 1) * kernel_w + column) * outputs
-    first_mask = np.int32(0xFFFF) if 0 <= upper < kernel_h and column < kernel_w else np.int32(0)
-    second_mask = np.int32(-1) if upper + 1 < kernel_h and column < kernel_w else np.int32(0)
-    first = first if first_mask != 0 else np.int64(0)
-    second = second if second_mask != 0 else np.int64(0)
-    if channel + GROUP <= outputs:
-        top, bottom, target = np.uint64(first + channel), np.uint64(second + channel), np.uint64(at)
-        for lane in range(np.uint64(GROUP)):
-            low = np.int32(np.int32(weights[top + lane]) & first_mask)
-            high = np.int32(np.int32(weights[bottom + lane]) & second_mask)
-            filters[target + lane] = np.int32(low | np.int32(high << np.int32(16)))
-        return
-    for lane in range(GROUP):
-        low = np.int32(np.int32(weights[first + channel]) & first_mask)
-        high = np.int32(np.int32(weights[second + channel]) & second_mask)
-        filters[at + lane] = np.int32(low | np.int32(high << np.int32(16)))
-        channel = channel + 1 if channel + 1 < outputs else 0
+    outputs = weights.size // (kernel_h * kernel_w)
+    first, first_mask, second, second_mask = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    if 0 <= upper < kernel_h and column < kernel_w:
+        first, first_mask = (upper * kernel_w + column) * outputs, np.int64(-1)
+    if upper + 1 < kernel_h and column < kernel_w:
+        second, second_mask = ((upper + 1) * kernel_w + column) * outputs, np.int64(-1)
+    channel = np.int64(0)
+    for group in range(lanes // GROUP):
+        if channel + GROUP <= outputs:
+            pair_weights(
+                weights, first + channel, second + channel, first_mask, second_mask, filters,
+                at + group * step,
+            )  # fmt: skip
+            channel += GROUP
+        else:
+            for lane in range(GROUP):
+                o = (channel + lane) % outputs
+                low = np.int32(np.int32(weights[first + o]) & np.int32(first_mask))
+                high = np.int32(np.int32(weights[second + o]) & np.int32(second_mask))
+                pair = np.int32(np.int32(low & np.int32(0xFFFF)) | np.int32(high << np.int32(16)))
+                filters[at + group * step + lane] = pair
+            channel = (channel + GROUP) % outputs
+        if channel == outputs:
+            channel = np.int64(0)
 
 
 @device
@@ -41,17 +49,17 @@ def _pair_filters(weights, kernel_h, kernel_w, lanes, phases, blocks, filters):
 
     Blocks are counted along the columns first. Phase 1 starts at the second row of a pair.
     """
-    outputs = weights.size // (kernel_h * kernel_w)
     across = (kernel_w + 2) // 3
-    at = np.int64(0)
     for phase in range(phases):
-        for group in range(lanes // GROUP):
-            for block in range(blocks):
-                for pair in range(2):
-                    upper = 2 * (block // across * 2 + pair) - phase
-                    for column in range(block % across * 3, block % across * 3 + 3):
-                        _pair_taps(weights, upper, column, kernel_h, kernel_w, outputs, group, filters, at)
-                        at += GROUP
+        at = phase * (lanes // GROUP) * blocks * BLOCK
+        for block in range(blocks):
+            for pair in range(2):
+                upper = 2 * (block // across * 2 + pair) - phase
+                for column in range(block % across * 3, block % across * 3 + 3):
+                    _pair_taps(
+                        weights, upper, column, kernel_h, kernel_w, lanes, filters, at, blocks * BLOCK
+                    )  # fmt: skip
+                    at += GROUP
 
 
 @kernel

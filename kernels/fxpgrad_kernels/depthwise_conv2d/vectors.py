@@ -78,6 +78,31 @@ def clear_run(typing_context, lines, at, count):
 
 
 @intrinsic
+def pair_weights(typing_context, weights, first, second, first_mask, second_mask, filters, to):
+    """Write filters[to + i] = (weights[first + i], weights[second + i]) as int16, for 8 weights.
+
+    weights: int8 or int16; a mask of 0 instead of -1 puts 0 in the place of a weight. Scalars int64.
+    """
+    signature = types.void(weights, *(types.int64,) * 4, filters, types.int64)
+
+    def codegen(context, builder, signature, args):
+        source = _data(context, builder, signature.args[0], args[0])
+        target = builder.gep(_data(context, builder, signature.args[5], args[5]), [args[6]])
+        kind = ir.VectorType(source.type.pointee, GROUP)
+        align = kind.element.width // 8
+        halves = []
+        for at, mask in ((args[1], args[3]), (args[2], args[4])):
+            eight = builder.sext(_load(builder, builder.gep(source, [at]), kind, align), _SUMS)
+            halves.append(builder.and_(eight, _broadcast(builder, builder.trunc(mask, _I32), _SUMS)))
+        low = builder.and_(halves[0], ir.Constant(_SUMS, [0xFFFF] * GROUP))
+        high = builder.shl(halves[1], ir.Constant(_SUMS, [16] * GROUP))
+        _store(builder, builder.or_(low, high), target, 4)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def pair_run(
     typing_context, image, first, second, count, zero_point, first_mask, second_mask, lines, to
 ):  # fmt: skip

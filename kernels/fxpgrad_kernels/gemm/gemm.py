@@ -22,10 +22,11 @@ SPLIT = 16
 # Rows that are multiplied with one panel after the other while they are near.
 BLOCK = 96
 _NEAR = 24576  # elements of int16
+_WIDE_ROWS = 4 * ROWS  # rows whose accumulators are held in int64 at a time
 
 # The parts of the scratch, in int64: wide sums, int32 sums, row offsets; the segment offsets follow.
-_WIDE = ROWS * COLUMNS
-_TILE = _WIDE + ROWS * COLUMNS // 2
+_WIDE = _WIDE_ROWS * COLUMNS
+_TILE = _WIDE + _WIDE_ROWS * COLUMNS // 2
 SCRATCH = _TILE + BLOCK
 
 
@@ -122,8 +123,8 @@ def multiply_rows(
             continue
         safe = np.int64(record[NOTES * COLUMNS + 2])
         together = max(safe // pairs, np.int64(1))
-        for row in range(0, num_rows, ROWS):  # by way of exact accumulators in int64
-            count = min(np.int64(ROWS), num_rows - row)
+        for row in range(0, num_rows, _WIDE_ROWS):  # by way of exact accumulators in int64
+            count = min(np.int64(_WIDE_ROWS), num_rows - row)
             offsets = row_offset[row:]
             target = output[row * filters + column :]
             _start_wide(record, count, wide)
@@ -153,8 +154,8 @@ def multiply_rows(
 
 
 @device
-def _widen(source, target):
-    """Copy int8 values as int16."""
+def widen(source, target):
+    """Copy int8 values as int16, as many as `target` takes."""
     for i in range(target.size):
         target[i] = np.int16(source[i])
 
@@ -176,7 +177,7 @@ def widen_rows(matrix, first, count, length, rows):
     """Copy rows `first` to `first + count` of a flat int8 matrix of `length` columns into `rows`."""
     row_length = length + (length & np.int64(1))
     if length == row_length:  # one long loop: it matters where rows are short
-        _widen(matrix[first * length :], rows[: count * length])
+        widen(matrix[first * length :], rows[: count * length])
     else:
         for r in range(count):
-            _widen(matrix[(first + r) * length :], rows[r * row_length : r * row_length + length])
+            widen(matrix[(first + r) * length :], rows[r * row_length : r * row_length + length])
