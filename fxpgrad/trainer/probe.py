@@ -142,6 +142,7 @@ class _ProbeTape:
                     self._tape.add(call.spec.function, call.spec.arguments, one.arguments())
             else:
                 self._add_trained(probe, executors, bound, items)
+        self._last: Mapping[str, int] = {}
         self._steps = self._places("step")
         self._directions = self._places("direction")
         self._signs = self._places("sign")
@@ -200,7 +201,9 @@ class _ProbeTape:
         words[self._steps] = step
         words[self._directions] = direction
         words[self._signs] = sign
-        for name, places in self._widths.items():
-            words[places] = widths[name]
+        if widths is not self._last:
+            for name, places in self._widths.items():
+                words[places] = widths[name]
+            self._last = widths
         self._tape.run()
         return int(words[self._clipped].sum())

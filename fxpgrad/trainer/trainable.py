@@ -89,9 +89,19 @@ def largest_probe(item: Trainable, config: TrainerConfig) -> int:
 
     |z| is at most 127 / 32, or 1 if it is a sign; the paper's form also shrinks the value by 0.8 %.
     """
-    most = 32 if config.distribution == "rademacher" else 127
     shrinks = np.iinfo(item.values.dtype).max // 64 if config.form == "paper" else 0
-    return int(item.epsilon.max(initial=0)) * most // 32 + 1 + shrinks
+    return int(item.epsilon.max(initial=0)) * _largest_z(config) // 32 + 1 + shrinks
+
+
+def largest_move(item: Trainable, config: TrainerConfig) -> int:
+    """Return a bound of how far one update moves a value."""
+    most = config.num_directions * _largest_z(config)
+    pairs = zip(item.multiplier.tolist(), item.shift.tolist(), strict=True)
+    return max((most * multiplier >> (31 - shift) for multiplier, shift in pairs), default=0) + 1
+
+
+def _largest_z(config: TrainerConfig) -> int:
+    return 32 if config.distribution == "rademacher" else 127
 
 
 def tensor_numbers(program: Program) -> dict[str, int]:

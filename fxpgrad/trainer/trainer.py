@@ -114,7 +114,7 @@ class Trainer:
     def step(self, features: NDArray[Any], labels: NDArray[np.int32]) -> StepReport:
         """Take one step on one batch of features (see `features`) and labels int32 [batch]."""
         self._check_labels(labels, self.batch)
-        widths = self._widths.choose()
+        widths = self._widths.choose(self.steps_taken)
         results = self._each(
             [
                 partial(worker.run, features, labels, self.steps_taken, passes, widths)

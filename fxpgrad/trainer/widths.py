@@ -13,7 +13,7 @@ from fxpgrad.errors import LoweringError, TrainingError
 from fxpgrad.program.program import Call, Program
 from fxpgrad.program.prove import AccumulatorProof, channel_bounds, real_multipliers, required_bits
 from fxpgrad.trainer.config import TrainerConfig
-from fxpgrad.trainer.trainable import Trainable, largest_probe
+from fxpgrad.trainer.trainable import Trainable, largest_move, largest_probe
 from fxpgrad_kernels.arithmetic.profiles import profile_named
 from fxpgrad_kernels.training.accumulator_bound import accumulator_bound
 
@@ -25,6 +25,7 @@ class _Layer:
     bias: NDArray[Any]
     axis: int
     reach: int
+    growth: int
     real: NDArray[np.float64] | None
 
 
@@ -32,7 +33,8 @@ class AccumulatorWidths:
     """Chooses 32 or 64 bits for each trained layer, safe for every probe of the present values.
 
     A probe changes a weight by at most d (of its channel) and a bias by at most e, so that no partial
-    sum of n products exceeds bound(w) + (128 + |zero point|) * n * d + e.
+    sum of n products exceeds bound(w) + (128 + |zero point|) * n * d + e. An update moves values by a
+    bounded amount too, so that a layer far below the limit is looked at again only when it could be near.
     """
 
     def __init__(
@@ -41,41 +43,55 @@ class AccumulatorWidths:
         self._profile = profile_named(program.profile)
         calls = {call.name: call for call in program.calls}
         self._layers = tuple(_layer(program, calls[name], items, config) for name, items in trained.items())
+        self._due = [0] * len(self._layers)
+        self._chosen: dict[str, int] = {}
 
-    def choose(self) -> dict[str, int]:
-        """Return the width of each trained call, by name.
+    def choose(self, step: int) -> Mapping[str, int]:
+        """Return the width of each trained call, by name; the same object as long as none changes.
+
+        step: how many updates the values have had since the run began.
 
         Raises
         ------
         TrainingError
             The weights have grown until no width gives the exact result.
         """
-        widths = {}
-        for layer in self._layers:
-            limit = _bound(layer) + layer.reach
-            proof = AccumulatorProof(layer.call.name, limit, limit.bit_length() + 1)
-            try:
-                widths[layer.call.name] = required_bits(self._profile, proof, layer.real)
-            except LoweringError as error:
-                raise TrainingError(
-                    f"training has grown the weights too far: {error}; or use a smaller learning rate"
-                ) from error
-        return widths
+        found = {
+            layer.call.name: self._width(index, layer, step)
+            for index, layer in enumerate(self._layers)
+            if step >= self._due[index]
+        }
+        if any(self._chosen.get(name) != bits for name, bits in found.items()):
+            self._chosen = {**self._chosen, **found}
+        return self._chosen
+
+    def _width(self, index: int, layer: _Layer, step: int) -> int:
+        limit = _bound(layer) + layer.reach
+        proof = AccumulatorProof(layer.call.name, limit, limit.bit_length() + 1)
+        try:
+            bits = required_bits(self._profile, proof, layer.real)
+        except LoweringError as error:
+            raise TrainingError(
+                f"training has grown the weights too far: {error}; or use a smaller learning rate"
+            ) from error
+        self._due[index] = step + 1 + max((2**31 - 1 - limit) // layer.growth, 0)
+        return bits
 
 
 def _layer(program: Program, call: Call, items: Sequence[Trainable], config: TrainerConfig) -> _Layer:
     values = {item.role: item.values for item in items}
     probes = {item.role: largest_probe(item, config) for item in items}
+    moves = {item.role: largest_move(item, config) for item in items}
     weights = program.constants[call.constants["weights"]]
     bias = values.get("bias", program.constants[call.constants["bias"]].data)
-    products = weights.data.size // len(bias)
-    reach = (128 + abs(call.parameters["input_zero_point"])) * products * probes["weights"]
+    each = (128 + abs(call.parameters["input_zero_point"])) * (weights.data.size // len(bias))
     return _Layer(
         call,
         values["weights"],
         bias,
         weights.axis,
-        reach + probes.get("bias", 0),
+        each * probes["weights"] + probes.get("bias", 0),
+        each * moves["weights"] + moves.get("bias", 0),
         real_multipliers(program, call),
     )
 

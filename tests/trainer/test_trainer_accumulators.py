@@ -19,6 +19,7 @@ from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.trainable import distribution_code, largest_probe, make_trainables
 from fxpgrad.trainer.trainer import Trainer
+from fxpgrad.trainer.widths import AccumulatorWidths
 from fxpgrad_kernels.loss.cross_entropy_ref import cross_entropy_linear_ref
 from fxpgrad_kernels.random.distributions import direction_table
 from tests.kernels.tflm_weighted import weighted_cases
@@ -63,7 +64,7 @@ def test_a_probe_beyond_int32_is_summed_in_64_bits() -> None:
     assert 2**31 - proofs[0].bound < 128 * WIDE
     config = TrainerConfig(epsilon=1e-1, learning_rate=1e-3, seed=1, train_bias=False, num_directions=2)
     trainer = Trainer(program, config, LinearCrossEntropy(), len(x))
-    assert trainer._widths.choose()[program.calls[0].name] == 64
+    assert trainer._widths.choose(0)[program.calls[0].name] == 64
     report = trainer.step(x, y)
     objective = trainer._objective
     table = direction_table(distribution_code(config))
@@ -141,9 +142,26 @@ def test_the_bound_of_a_perturbed_depthwise_layer_is_taken_by_channel() -> None:
     bias[:] = 0
     most = 2**31 - 1 - limit - largest_probe(items["bias"], config)
     bias[0] = most if zero_point <= 0 else -most
-    assert trainer._widths.choose()[call.name] == 32
+
+    def width() -> int:
+        return AccumulatorWidths(program, {call.name: list(items.values())}, config).choose(0)[call.name]
+
+    assert width() == 32
     bias[0] += 1 if bias[0] >= 0 else -1
-    assert trainer._widths.choose()[call.name] == 64
+    assert width() == 64
+
+
+def test_a_width_is_looked_at_again_before_any_run_of_updates_can_outgrow_it() -> None:
+    program, x, _ = wide_program()
+    config = TrainerConfig(epsilon=1e-4, learning_rate=3e-2, seed=1, train_bias=False, num_directions=2)
+    trainer = Trainer(program, config, LinearCrossEntropy(), len(x))
+    items = {item.call: [item] for item in trainer.trainables}
+    for step in range(30):
+        fresh = AccumulatorWidths(program, items, config).choose(0)
+        kept = trainer._widths.choose(step)
+        assert all(kept[name] >= bits for name, bits in fresh.items())
+        assert trainer._widths.choose(step) is kept
+        trainer.apply((1, -1))
 
 
 def test_bad_labels_and_signs_never_reach_a_kernel() -> None:
