@@ -22,6 +22,7 @@ from typing import Any
 import numba
 from llvmlite import ir
 from numba.core import caching, cgutils, config, types
+from numba.core.runtime import rtsys
 from numba.extending import intrinsic
 
 __all__ = [
@@ -93,7 +94,18 @@ class _CacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
 
 
 class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
+    """Numba's cache, without the registries that only a compilation needs.
+
+    Numba would import and install them (NumPy functions, SciPy's linear algebra) at the first load of a
+    process, which takes longer than all the rest of a small network's first run.
+    """
+
     _impl_class = _CacheImpl
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
 
 
 def _compile_lazily(function: Callable[..., Any], **flags: Any) -> Any:

@@ -216,7 +216,9 @@ class Tape:
 
     def run(self) -> None:
         """Run all calls in order, in one native call that releases the interpreter's lock."""
-        words = self.words
+        words = self._words
+        if words is None:
+            words = self.words
         done = run_tape(words, self._starts)
         if done != len(self._start_list):
             raise AssertionError(f"call {done} of the tape failed")

@@ -231,11 +231,11 @@ def test_inconsistent_programs_are_refused(change: Change, message: str) -> None
 def test_a_tensor_named_like_a_workspace_is_refused() -> None:
     program = dataclasses.replace(
         NETWORK,
-        tensors={("conv/tile" if n == "image" else n): i for n, i in NETWORK.tensors.items()},
-        inputs=("conv/tile",),
+        tensors={("conv/scratch" if n == "image" else n): i for n, i in NETWORK.tensors.items()},
+        inputs=("conv/scratch",),
     )
-    program = tensor("conv/tile", name="conv/tile")(program)
-    with pytest.raises(LoweringError, match="share the name 'conv/tile'"):
+    program = tensor("conv/scratch", name="conv/scratch")(program)
+    with pytest.raises(LoweringError, match="share the name 'conv/scratch'"):
         check_program(program)
 
 

@@ -99,7 +99,7 @@ def conv2d(
     )
     if pointwise:  # all images are one matrix
         pixels, images = pixels * images, 1
-        block = start_rows(depth, padded, scratch)
+        block = start_rows(depth, pixels, padded, scratch)
     for n in range(images):
         if not pointwise:
             _pad_image(

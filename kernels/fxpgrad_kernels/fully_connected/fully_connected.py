@@ -30,7 +30,7 @@ def fully_connected(
     units = output.shape[1]
     mode = np.int64(SPLIT) if panels.itemsize < weights.itemsize else accumulator_bits
     matrix, flat = input.reshape(-1), output.reshape(-1)
-    block = start_rows(length, rows, scratch)
+    block = start_rows(length, batch, rows, scratch)
     for first in range(0, batch, block):
         count = min(block, batch - first)
         widen_rows(matrix, first, count, length, rows)
@@ -50,7 +50,7 @@ def fully_connected_accumulate(
     units = output.shape[1]
     none = np.int64(0)
     matrix, flat = input.reshape(-1), output.reshape(-1)
-    block = start_rows(length, rows, scratch)
+    block = start_rows(length, batch, rows, scratch)
     for first in range(0, batch, block):
         count = min(block, batch - first)
         widen_rows(matrix, first, count, length, rows)

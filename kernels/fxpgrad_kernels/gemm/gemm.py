@@ -10,9 +10,10 @@ import numpy as np
 
 from fxpgrad_kernels.gemm.ends import COLUMNS, NOTES, START, START_HIGH, STORE_SUMS, ZEROS
 from fxpgrad_kernels.gemm.epilogue import store_accumulators, store_requantized
-from fxpgrad_kernels.gemm.prepare import RECORD
 
 # The one place that chooses the tile: `plain.multiply_tiles` is the same without vectors.
+from fxpgrad_kernels.gemm.panels import multiply_panels
+from fxpgrad_kernels.gemm.prepare import RECORD
 from fxpgrad_kernels.gemm.tile import ROWS, multiply_tiles
 from fxpgrad_kernels.jit import device
 
@@ -89,6 +90,48 @@ def _store_wide(
 
 
 @device
+def _multiply_wide(
+    inputs, row_offset, num_rows, segment_offset, num_segments, pairs, segment_length, panel, record,
+    multiplier, shifts, mode, rounding, zero_point, low, high, scratch, output, accumulators, filters,
+    columns,
+):  # fmt: skip
+    """Multiply a block of rows with one panel by way of exact accumulators in int64."""
+    parts = np.int64(2 if mode == SPLIT else 1)
+    none = np.int64(0)
+    wide, sums = scratch[:_WIDE], scratch[_WIDE:_TILE].view(np.int32)
+    end = np.int64(record[NOTES * COLUMNS])
+    safe = np.int64(record[NOTES * COLUMNS + 2])
+    together = max(safe // pairs, np.int64(1))
+    for row in range(0, num_rows, _WIDE_ROWS):
+        count = min(np.int64(_WIDE_ROWS), num_rows - row)
+        offsets = row_offset[row:]
+        target = output[row * filters :]
+        _start_wide(record, count, wide)
+        for part in range(parts):
+            shift = np.int64(8 if parts - part == 2 else 0)
+            for segment in range(0, num_segments, together):
+                weights = panel[(part * num_segments + segment) * pairs * 2 * COLUMNS :]
+                for first in range(0, pairs, safe):
+                    multiply_tiles(
+                        inputs, offsets, count, segment_offset[segment:],
+                        min(together, num_segments - segment), pairs, first, min(first + safe, pairs),
+                        weights, record[ZEROS * COLUMNS :], none, record, np.int64(STORE_SUMS), sums,
+                        target, none, columns, none, none, none,
+                    )  # fmt: skip
+                    _add(sums, shift, wide[: count * COLUMNS])
+        if mode == SPLIT:
+            _add_row_sums(inputs, offsets, count, segment_offset, num_segments, segment_length, wide)
+        if not _store_wide(
+            wide, count, multiplier, shifts, rounding, zero_point, low, high, end, sums,
+            target, None if accumulators is None else accumulators[row * filters :], filters, columns,
+        ):  # fmt: skip
+            multiply_tiles(
+                inputs, offsets, count, segment_offset, none, none, none, none, panel, sums,
+                np.int64(COLUMNS), record, end, sums, target, filters, columns, zero_point, low, high,
+            )  # fmt: skip
+
+
+@device
 def multiply_rows(
     rows, row_offset, num_rows, segment_offset, num_segments, segment_length, groups, group_channels, panels,
     channels, multiplier, shifts, mode, rounding, zero_point, low, high, scratch, output, accumulators,
@@ -99,58 +142,31 @@ def multiply_rows(
     Group g reads what lies g * group_channels after a row's start. output: flat int8 [num_rows * filters],
     or `accumulators`: the same in int32, and output is not written.
     """
-    parts = np.int64(2 if mode == SPLIT else 1)
     pairs = (segment_length + np.int64(1)) >> np.int64(1)
-    size = parts * num_segments * pairs * 2 * COLUMNS
-    group_panels = (filters // groups + COLUMNS - 1) // COLUMNS
-    none = np.int64(0)
-    wide, sums = scratch[:_WIDE], scratch[_WIDE:_TILE].view(np.int32)
-    for number in range(groups * group_panels):
-        group = number // group_panels
-        first_column = (number - group * group_panels) * COLUMNS
-        columns = min(np.int64(COLUMNS), filters // groups - first_column)
-        column = group * (filters // groups) + first_column
+    size = np.int64(2 if mode == SPLIT else 1) * num_segments * pairs * 2 * COLUMNS
+    width = filters // groups
+    count = (width + COLUMNS - 1) // COLUMNS
+    sums = scratch[_WIDE:_TILE].view(np.int32)
+    for group in range(groups):
         inputs = rows[group * group_channels :]
-        panel = panels[number * size : (number + 1) * size]
-        record = channels[number * RECORD : (number + 1) * RECORD]
-        end = np.int64(record[NOTES * COLUMNS])
-        fits = mode == np.int64(32) or (mode == np.int64(64) and record[NOTES * COLUMNS + 1] == np.int32(1))
-        if fits and end != STORE_SUMS:
-            multiply_tiles(
-                inputs, row_offset, num_rows, segment_offset, num_segments, pairs, none, pairs, panel, record,
-                none, record, end, sums, output[column:], filters, columns, zero_point, low, high,
+        own, records = panels[group * count * size :], channels[group * count * RECORD :]
+        number = np.int64(0)
+        while True:
+            number = multiply_panels(
+                inputs, row_offset, num_rows, segment_offset, num_segments, pairs, own, records, number,
+                count, width, mode, sums, output[group * width :], filters, zero_point, low, high,
             )  # fmt: skip
-            continue
-        safe = np.int64(record[NOTES * COLUMNS + 2])
-        together = max(safe // pairs, np.int64(1))
-        for row in range(0, num_rows, _WIDE_ROWS):  # by way of exact accumulators in int64
-            count = min(np.int64(_WIDE_ROWS), num_rows - row)
-            offsets = row_offset[row:]
-            target = output[row * filters + column :]
-            _start_wide(record, count, wide)
-            for part in range(parts):
-                shift = np.int64(8 if parts - part == 2 else 0)
-                for segment in range(0, num_segments, together):
-                    weights = panel[(part * num_segments + segment) * pairs * 2 * COLUMNS :]
-                    for first in range(0, pairs, safe):
-                        multiply_tiles(
-                            inputs, offsets, count, segment_offset[segment:],
-                            min(together, num_segments - segment), pairs, first, min(first + safe, pairs),
-                            weights, record[ZEROS * COLUMNS :], none, record, np.int64(STORE_SUMS), sums,
-                            target, none, columns, none, none, none,
-                        )  # fmt: skip
-                        _add(sums, shift, wide[: count * COLUMNS])
-            if mode == SPLIT:
-                _add_row_sums(inputs, offsets, count, segment_offset, num_segments, segment_length, wide)
-            if not _store_wide(
-                wide, count, multiplier[column:], shifts[column:], rounding, zero_point, low, high, end, sums,
-                target, None if accumulators is None else accumulators[row * filters + column :], filters,
-                columns,
-            ):  # fmt: skip
-                multiply_tiles(
-                    inputs, offsets, count, segment_offset, none, none, none, none, panel, sums,
-                    np.int64(COLUMNS), record, end, sums, target, filters, columns, zero_point, low, high,
-                )  # fmt: skip
+            if number == count:
+                break
+            column = group * width + number * COLUMNS
+            _multiply_wide(
+                inputs, row_offset, num_rows, segment_offset, num_segments, pairs, segment_length,
+                own[number * size : (number + 1) * size], records[number * RECORD : (number + 1) * RECORD],
+                multiplier[column:], shifts[column:], mode, rounding, zero_point, low, high, scratch,
+                output[column:], None if accumulators is None else accumulators[column:], filters,
+                min(np.int64(COLUMNS), width - number * COLUMNS),
+            )  # fmt: skip
+            number += np.int64(1)
 
 
 @device
@@ -161,10 +177,10 @@ def widen(source, target):
 
 
 @device
-def start_rows(length, rows, scratch):
-    """Lay out `rows` as a block of a matrix of `length` columns; return how many rows it takes."""
+def start_rows(length, num_rows, rows, scratch):
+    """Lay out `rows` as a block of a matrix of `length` columns; return how many of its rows it takes."""
     row_length = length + (length & np.int64(1))
-    block = min(np.int64(BLOCK), rows.size // row_length)
+    block = min(np.int64(BLOCK), num_rows, rows.size // row_length)
     row_offset = scratch[_TILE:SCRATCH]
     for r in range(block):
         row_offset[r] = r * row_length

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 from fxpgrad_kernels.gemm.ends import (
     COLUMNS,
+    FIELDS,
     ROUND_AWAY_TWICE,
     ROUND_FLOAT,
     ROUND_ONCE,
     ROUND_UP_TWICE,
+    START,
     narrow,
     round_float,
     round_once,
@@ -46,6 +48,7 @@ from fxpgrad_kernels.gemm.vectors import (
 from fxpgrad_kernels.jit import cgutils, intrinsic, ir, types
 
 ROWS = 6
+PANELS = 4
 _VECTORS = COLUMNS // LANES
 _POINTERS = {
     "rows": I16.as_pointer(),
@@ -64,9 +67,10 @@ _NAMES = (
 )  # fmt: skip
 
 
-def _panel_pairs(builder, panel, element, weights):
+def _panel_pairs(builder, panel, element):
     """Return the panel's vectors of pairs from `element` on, as int16."""
     vectors = []
+    weights = panel.type.pointee
     for v in range(_VECTORS):
         pointer = at(builder, panel, builder.add(element, constant(I64, 2 * LANES * v)))
         value = load(builder, pointer, ir.VectorType(weights, 2 * LANES), 1)
@@ -74,15 +78,17 @@ def _panel_pairs(builder, panel, element, weights):
     return vectors
 
 
-def _accumulate(builder, a, starts, sums, unroll):
-    """Emit the loops over segments and pairs; `starts` point at the rows, `sums` are stack cells."""
-    weights = a["panel"].type.pointee
+def _accumulate(builder, a, starts, panels, sums, unroll):
+    """Emit the loops over segments and pairs; `starts` point at the rows, `sums` are stack cells.
+
+    The cells of a row: those of the first panel, then those of the next.
+    """
     count = builder.sub(a["last_pair"], a["first_pair"])
 
     def step(pair, segment_starts, panel_pair):
         element = builder.mul(pair, constant(I64, 2))
         panel_element = builder.mul(builder.add(panel_pair, pair), constant(I64, 2 * COLUMNS))
-        vectors = _panel_pairs(builder, a["panel"], panel_element, weights)
+        vectors = [vector for panel in panels for vector in _panel_pairs(builder, panel, panel_element)]
         for row, cells in zip(segment_starts, sums, strict=True):
             inputs = broadcast_pair(builder, at(builder, row, element))
             for cell, vector in zip(cells, vectors, strict=True):
@@ -108,23 +114,32 @@ def _accumulate(builder, a, starts, sums, unroll):
 
 
 def _store_bytes(builder, a, sums, outputs):
-    """Add the zero point, clamp and store the requantized tile."""
+    """Add the zero point, clamp and store the requantized tile; only its last panel may be ragged."""
     zero_point = word_lanes(builder, a["zero_point"])
     low = word_lanes(builder, builder.sub(a["clamp_low"], a["zero_point"]))
     high = word_lanes(builder, builder.sub(a["clamp_high"], a["zero_point"]))
-    rows = [narrow(builder, *[builder.load(cell) for cell in cells], zero_point, low, high) for cells in sums]
+    last = []
+    for cells, pointer in zip(sums, outputs, strict=True):
+        for first in range(0, len(cells), _VECTORS):
+            vectors = [builder.load(cell) for cell in cells[first : first + _VECTORS]]
+            values = narrow(builder, *vectors, zero_point, low, high)
+            target = at(builder, pointer, first * LANES)
+            if first + _VECTORS < len(cells):
+                store(builder, values, target, 1)
+            else:
+                last.append((values, target))
     is_whole = builder.icmp_signed("==", a["columns"], constant(I64, COLUMNS))
     with builder.if_else(is_whole, likely=True) as (whole, ragged):
         with whole:
-            for values, pointer in zip(rows, outputs, strict=True):
+            for values, pointer in last:
                 store(builder, values, pointer, 1)
         with ragged:
-            for values, pointer in zip(rows, outputs, strict=True):
+            for values, pointer in last:
                 store_columns(builder, values, pointer, a["columns"])
 
 
-def _finish(builder, a, sums, targets, outputs):
-    """Emit the switch over the ends."""
+def _finish(builder, a, sums, records, targets, outputs):
+    """Emit the switch over the ends; `targets` is None where the sums themselves are never wanted."""
     done = builder.append_basic_block("done")
     narrowing = builder.append_basic_block("narrow")
     storing = builder.append_basic_block("sums")
@@ -139,14 +154,15 @@ def _finish(builder, a, sums, targets, outputs):
     for code, emit in ends.items():
         switch.add_case(constant(I64, code), blocks[code])
         builder.position_at_end(blocks[code])
-        for v in range(_VECTORS):
-            cells = [row[v] for row in sums]
-            results = emit(builder, a["record"], v, [builder.load(cell) for cell in cells])
+        for column in range(len(records) * _VECTORS):
+            cells = [row[column] for row in sums]
+            record, vector = records[column // _VECTORS], column % _VECTORS
+            results = emit(builder, record, vector, [builder.load(cell) for cell in cells])
             for cell, result in zip(cells, results, strict=True):
                 builder.store(result, cell)
         builder.branch(narrowing)
     builder.position_at_end(storing)
-    for cells, target in zip(sums, targets, strict=True):
+    for cells, target in zip(sums, targets or [], strict=False):
         for v, cell in enumerate(cells):
             store(builder, builder.load(cell), at(builder, target, v * LANES), 4)
     builder.branch(done)
@@ -171,10 +187,10 @@ def _emit_tiles(builder, a, height, first_row, unroll):
             begin = at(builder, a["start"], builder.mul(number, a["start_step"]))
             for v, cell in enumerate(cells):
                 builder.store(load(builder, at(builder, begin, v * LANES), SUMS, 4), cell)
-        _accumulate(builder, a, starts, sums, unroll)
+        _accumulate(builder, a, starts, [a["panel"]], sums, unroll)
         targets = [at(builder, a["sums"], builder.mul(n, constant(I64, COLUMNS))) for n in numbers]
         outputs = [at(builder, a["output"], builder.mul(n, a["output_step"])) for n in numbers]
-        _finish(builder, a, sums, targets, outputs)
+        _finish(builder, a, sums, [a["record"]], targets, outputs)
 
 
 def tile_function(module, weights):
@@ -198,6 +214,37 @@ def tile_function(module, weights):
         _emit_tiles(builder, {**a, "num_rows": whole}, ROWS, zero, 1)
         _emit_tiles(builder, {**a, "num_rows": paired}, ROWS // 2, whole, 1)
         _emit_tiles(builder, a, 1, paired, 4)
+        builder.ret_void()
+    return function
+
+
+def row_function(module, weights):
+    """Return the function that multiplies one row with PANELS panels at a time, one in a module.
+
+    A lone row waits for its own sums at the end of every panel; side by side the panels fill that time,
+    and share the row's pairs. The arguments are those of `tile_function`, but `start_step` leads from one
+    panel to the next (in elements); the sums start from the records and end as the first record says.
+    """
+    kinds = [_POINTERS.get(name, I64) for name in _NAMES]
+    kinds[_NAMES.index("panel")] = weights.as_pointer()
+    name = f"fxpgrad.gemm.multiply_row.{weights}"
+    function = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+    if function.is_declaration:
+        function.linkage = "linkonce_odr"
+        function.attributes.add("noinline")
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        a = dict(zip(_NAMES, function.args, strict=True))
+        sums = [[cgutils.alloca_once(builder, SUMS) for _ in range(PANELS * _VECTORS)]]
+        panels = [
+            at(builder, a["panel"], builder.mul(a["start_step"], constant(I64, p))) for p in range(PANELS)
+        ]
+        records = [at(builder, a["record"], p * FIELDS * COLUMNS) for p in range(PANELS)]
+        for column, cell in enumerate(sums[0]):
+            place = at(builder, records[column // _VECTORS], START * COLUMNS + column % _VECTORS * LANES)
+            builder.store(load(builder, place, SUMS, 4), cell)
+        start = at(builder, a["rows"], builder.load(a["row_offset"]))
+        _accumulate(builder, a, [start], panels, sums, 1)
+        _finish(builder, a, sums, records, None, [a["output"]])
         builder.ret_void()
     return function
 
