@@ -16,6 +16,7 @@ from fxpgrad.experiments import backprop_source, demo
 from fxpgrad.experiments.backprop_source import Recorded, choose_source, load_recorded, require_fit
 from fxpgrad.experiments.demo import DemoSettings, run_demo, task_episode
 from fxpgrad.experiments.few_shot import accuracy, prototype_classifier, to_integers
+from fxpgrad.program.execute import Executor
 from fxpgrad.tasks.backbone import distance_scale, load_program
 
 QUICK = DemoSettings(tasks=2, queries=3, ff_lp_steps=2, ff_ft_steps=1, bp_steps=1)

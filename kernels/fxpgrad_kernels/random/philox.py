@@ -26,7 +26,7 @@ _MULTIPLIER_1 = np.uint64(0xCD9E8D57)
 _WEYL_0 = np.uint32(0x9E3779B9)
 _WEYL_1 = np.uint32(0xBB67AE85)
 _LOW_32 = np.int64(0xFFFFFFFF)
-_RADEMACHER = np.int64(1)
+RADEMACHER = np.int64(1)
 _LARGEST_CHUNK = np.int64(4096)  # longer ones would leave the first-level cache
 _SHARED = np.int16(KNEE - KNEE // 16)
 
@@ -106,7 +106,7 @@ def _sign(bits):
 @kernel
 def draw_directions(table, z, seed, step, direction, tensor, first_index, distribution):
     """Fill z (int8) with the direction's values at indices first_index, first_index + 1, ..."""
-    rademacher = distribution == _RADEMACHER
+    rademacher = distribution == RADEMACHER
     block = np.int64(-1)
     words = _direction_words(np.int64(0), seed, step, direction, tensor)
     for i in range(z.size):
@@ -193,7 +193,7 @@ def fill_directions(table, z, scratch, first, seed, step, direction, tensor, dis
     `first` is a multiple of 8; `scratch` is int16 and holds at least 4 bytes for each value, their number
     rounded up to a multiple of 64, and SCRATCH_BYTES. Equal to `draw_directions`, and much faster.
     """
-    if distribution == _RADEMACHER:
+    if distribution == RADEMACHER:
         _fill_signs(z, scratch.view(np.uint32), first, seed, step, direction, tensor)
     else:
         _fill_gaussian(table, z, scratch, first, seed, step, direction, tensor)

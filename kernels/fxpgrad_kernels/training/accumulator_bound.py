@@ -11,6 +11,7 @@ from fxpgrad_kernels.jit import device, kernel
 from fxpgrad_kernels.spec import KernelSpec, array, parameter
 from fxpgrad_kernels.training.accumulator_bound_ref import channel_bounds_ref, channel_sums_ref
 
+_SHORT = np.int64(64)  # a row of a depthwise filter, say: not worth two loops
 _RUN = np.int64(1 << 15)  # so many magnitudes of at most 2**15 fit 32 bits
 
 
@@ -18,8 +19,15 @@ _RUN = np.int64(1 << 15)  # so many magnitudes of at most 2**15 fit 32 bits
 def _row_sums(row):
     """Return (sum |w|, sum w) of int8 or int16 weights (int64): run by run in 32 bits, then in 64."""
     magnitudes, weights = np.int64(0), np.int64(0)
-    for start in range(0, row.size, _RUN):
-        run = row[start : start + _RUN]
+    size, start = np.int64(row.size), np.int64(0)
+    if size < _SHORT:
+        for k in range(size):
+            weights += np.int64(row[k])
+            magnitudes += abs(np.int64(row[k]))
+        return magnitudes, weights
+    while start < size:
+        run = row[start : min(start + _RUN, size)]
+        start += _RUN
         magnitude, total = np.int32(0), np.int32(0)
         for k in range(run.size):
             weight = np.int32(run[k])

@@ -27,7 +27,7 @@ from fxpgrad_kernels.spec import INT_RANGES, Argument, KernelSpec, Parameters, S
 from fxpgrad_kernels.training.perturb_ref import perturb_pair_ref, perturb_ref
 from fxpgrad_kernels.training.steps import high_product, is_narrow, saturate, take_step
 
-BLOCK = 5 * 1024 + SCRATCH_BYTES  # workspace bytes: 1024 weights at a time; 320 + SCRATCH_BYTES work, slower
+BLOCK = 5 * 2048 + SCRATCH_BYTES  # workspace bytes: 2048 weights at a time; 320 + SCRATCH_BYTES work, slower
 _NARROW_EPSILON = np.int64(8191)  # 127 * epsilon / 32 and what leads to it fit 16 bits
 
 
@@ -110,6 +110,17 @@ def _both(weights, z, plus, minus, epsilon, form):
     return count
 
 
+@device
+def _each(weights, z, output, epsilon, sign, form):
+    """Perturb weights that have an epsilon each; return how many saturated."""
+    count = np.int64(0)
+    for j in range(z.size):
+        kept, clipped = saturate(_wide(weights[j], z[j], np.int64(epsilon[j]) * sign, form), weights)
+        output[j] = kept
+        count += clipped
+    return count
+
+
 @kernel
 def perturb(weights, epsilon, table, block, output, seed, step, direction, tensor, sign, form, distribution):
     """Perturb weights, saturating to the limits of their type; return how many saturated."""
@@ -122,6 +133,9 @@ def perturb(weights, epsilon, table, block, output, seed, step, direction, tenso
         z = block[: end - start]
         fill_directions(table, z, scratch, start, seed, step, direction, tensor, distribution)
         position = start
+        if per_channel == np.int64(1):
+            saturated += _each(weights[start:end], z, output[start:end], epsilon[start:end], sign, form)
+            position = end
         while position < end:
             channel = np.int64(position // per_channel)
             stop = min(np.int64((channel + np.int64(1)) * per_channel), end)
@@ -149,6 +163,11 @@ def perturb_pair(
         z = block[: end - start]
         fill_directions(table, z, scratch, start, seed, step, direction, tensor, distribution)
         position = start
+        if per_channel == np.int64(1):
+            values, own = weights[start:end], epsilon[start:end]
+            saturated += _each(values, z, plus[start:end], own, np.int64(1), form)
+            saturated += _each(values, z, minus[start:end], own, np.int64(-1), form)
+            position = end
         while position < end:
             channel = np.int64(position // per_channel)
             stop = min(np.int64((channel + np.int64(1)) * per_channel), end)

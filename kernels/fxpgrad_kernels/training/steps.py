@@ -36,6 +36,22 @@ def high_product(typing_context, a, b):
     return types.uint16(types.uint16, types.uint16), generate
 
 
+@intrinsic
+def shifted_product(typing_context, value, low, high, offset, places):
+    """Return (value * (high * 2**16 + low) // 2**16 + offset) >> places, all int32; no part may overflow.
+
+    An intrinsic, because Numba's products of 32 bits are of 64, in half as many lanes.
+    """
+
+    def generate(context, builder, signature, arguments):
+        value, low, high, offset, places = arguments
+        below = builder.ashr(builder.mul(value, low), ir.Constant(value.type, 16))
+        product = builder.add(builder.mul(value, high), below)
+        return builder.ashr(builder.add(product, offset), places)
+
+    return types.int32(*(types.int32,) * 5), generate
+
+
 @device
 def is_narrow(weights):
     """Return whether the weights are int8 or int16: then a step is taken in 16 bits where it fits them."""

@@ -105,6 +105,27 @@ def test_every_legal_shift(rule, shift):
     check_update(by_kernel, case)
 
 
+@pytest.mark.parametrize("rule", list(RoundingRule))
+@pytest.mark.parametrize("shift", range(-62, 31))
+def test_every_legal_shift_of_one_direction_of_signs(rule, shift):
+    """Where every |g| is 32 the kernel works two steps out for a channel and only chooses."""
+    case = plain_case(90, shift=np.full(3, shift, np.int32), rounding_rule=int(rule))
+    case |= {"multiplier": np.array([2**30, 1_500_000_001, 2**31 - 1], np.int32)}
+    case |= {"weights": np.resize(np.array([0, -32767, 32767, 5], np.int16), 90)}
+    case |= {"signs": np.array([-1 if shift % 2 else 1], np.int32)}
+    check_update(by_kernel, case)
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("rule", list(RoundingRule))
+def test_one_direction_of_signs_on_a_long_tensor(dtype, rule):
+    rng = np.random.default_rng(rule)
+    case = plain_case(5 * 643, rounding_rule=int(rule), signs=np.array([0, 1], np.int32))
+    case |= {"weights": rng.integers(-100, 101, 5 * 643).astype(dtype)}
+    case |= {"multiplier": rng.integers(2**30, 2**31, 5).astype(np.int32)}
+    check_update(by_kernel, case | {"shift": np.array([-62, -9, -5, -4, -3], np.int32)})
+
+
 def test_sixty_four_directions_of_the_largest_multiplier_do_not_overflow():
     case = plain_case(300, signs=np.ones(64, np.int32), weights=np.zeros(300, np.int32))
     case |= {"multiplier": np.full(1, 2**31 - 1, np.int32), "shift": np.full(1, 30, np.int32)}
