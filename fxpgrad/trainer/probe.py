@@ -7,14 +7,15 @@ are rewritten from probe to probe.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.program.execute import BoundCall, Executor
-from fxpgrad.program.program import Program
+from fxpgrad.program.program import Call, Program
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.trainable import Trainable, distribution_code, form_code
 from fxpgrad_kernels.random.distributions import direction_table
@@ -24,40 +25,61 @@ from fxpgrad_kernels.training.perturb import BLOCK
 
 Trained = Mapping[str, Sequence[Trainable]]
 _LINE = 64
+_SLAB = 2**15  # weights: with both perturbed copies and panels they stay in a second-level cache
 
 
 class _LayerScratch:
-    """Room for one perturbed layer: its weights and bias, and both in its kernel's reading order."""
+    """Room for one perturbed layer: a slab of its weights, its bias, and all of it as its kernel reads it."""
 
     def __init__(self, executor: Executor, trained: Trained) -> None:
-        needs = [
-            _lined(item.values.nbytes for item in items)
-            + _lined(array.nbytes for array in executor.prepared[name].values())
-            for name, items in trained.items()
-        ]
-        self._bytes = aligned_zeros(max(needs), "uint8")
+        self._bytes = aligned_zeros(
+            max(
+                _lined(_scratch_bytes(item, slabs_of(call, item)) for item in trained[call.name])
+                + _lined(array.nbytes for array in executor.prepared[call.name].values())
+                for call in executor.program.calls
+                if call.name in trained
+            ),
+            "uint8",
+        )
 
     @property
     def nbytes(self) -> int:
         return self._bytes.nbytes
 
     def views(
-        self, executor: Executor, call: str, items: Sequence[Trainable]
+        self, executor: Executor, call: Call, items: Sequence[Trainable]
     ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-        """Return places for one layer's values by role and for its prepared arrays by name."""
+        """Return flat places for one layer's values by role and for its prepared arrays by name."""
         offset = 0
 
-        def take(like: NDArray[Any]) -> NDArray[Any]:
+        def take(nbytes: int, dtype: np.dtype[Any]) -> NDArray[Any]:
             nonlocal offset
-            start, offset = offset, offset + _lined([like.nbytes])
-            return self._bytes[start : start + like.nbytes].view(like.dtype).reshape(like.shape)
+            start, offset = offset, offset + _lined([nbytes])
+            return self._bytes[start : start + nbytes].view(dtype)
 
-        values = {item.role: take(item.values) for item in items}
-        return values, {name: take(array) for name, array in executor.prepared[call].items()}
+        values = {
+            item.role: take(_scratch_bytes(item, slabs_of(call, item)), item.values.dtype) for item in items
+        }
+        prepared = executor.prepared[call.name]
+        return values, {name: take(array.nbytes, array.dtype) for name, array in prepared.items()}
 
 
-def _lined(sizes: Any) -> int:
+def _lined(sizes: Iterable[int]) -> int:
     return sum(-(-size // _LINE) * _LINE for size in sizes)
+
+
+def slabs_of(call: Call, item: Trainable) -> list[slice]:
+    """Return the runs of channels that are perturbed and prepared one after the other, still near."""
+    channels = item.values.shape[0]
+    part = 0 if call.spec.preparation is None else call.spec.preparation.part
+    if item.role != "weights" or part == 0 or call.parameters.get("groups", 1) != 1:
+        return [slice(0, channels)]
+    size = part * max(1, _SLAB // (part * (item.values.size // channels)))
+    return [slice(start, min(start + size, channels)) for start in range(0, channels, size)]
+
+
+def _scratch_bytes(item: Trainable, slabs: Sequence[slice]) -> int:
+    return item.values[slabs[0]].nbytes
 
 
 class Probe:
@@ -158,34 +180,81 @@ class _ProbeTape:
         bound: Sequence[BoundCall],
         items: Sequence[Trainable],
     ) -> None:
-        spec = bound[0].call.spec
-        name = bound[0].call.name
+        call = bound[0].call
         places = [
-            scratch.views(executor, name, items)
+            scratch.views(executor, call, items)
             for scratch, executor in zip(probe._scratch, executors, strict=False)
         ]
-        for item in items:
-            self._add_perturbation(probe, item, [values[item.role] for values, _ in places])
-        for one, (values, prepared) in zip(bound, places, strict=True):
-            arguments = {**one.arguments(), **values, **prepared}
-            if spec.preparation is not None:
-                roles = ("constant", "prepared", "parameter")
-                self._tape.add(
-                    spec.preparation.function, [a for a in spec.arguments if a.role in roles], arguments
-                )
-            words = self._tape.add(spec.function, spec.arguments, arguments)
-            self._widths.setdefault(name, []).append(words["accumulator_bits"])
+        own = {item.role: item for item in items}
+        changed = [dict[str, NDArray[Any]]() for _ in places]
+        if "bias" in own:
+            self._add_perturbation(probe, own["bias"], slice(None), [values["bias"] for values, _ in places])
+            for arrays, (values, _) in zip(changed, places, strict=True):
+                arrays["bias"] = values["bias"]
+        weights = own["weights"]
+        slabs = slabs_of(call, weights)
+        offsets = dict.fromkeys(places[0][1], 0)
+        for slab in slabs:
+            shape = weights.values[slab].shape
+            targets = [values["weights"][: math.prod(shape)] for values, _ in places]
+            self._add_perturbation(probe, weights, slab, targets)
+            whole = len(slabs) == 1
+            sizes = dict[str, int]()
+            for one, arrays, target, (_, prepared) in zip(bound, changed, targets, places, strict=True):
+                arguments = {**one.arguments(), **arrays}
+                arguments["weights"] = target.reshape(shape)
+                if whole:
+                    arrays["weights"] = arguments["weights"]
+                else:  # the kernel itself takes nothing but the shape from them
+                    arrays["weights"] = weights.values
+                    for argument in call.spec.of_role("constant"):
+                        if argument.name != "weights":
+                            arguments[argument.name] = arguments[argument.name][slab]
+                sizes = self._add_preparation(call, arguments, prepared, offsets)
+            offsets = {name: offset + sizes.get(name, 0) for name, offset in offsets.items()}
+        for one, arrays, (_, prepared) in zip(bound, changed, places, strict=True):
+            words = self._tape.add(
+                call.spec.function, call.spec.arguments, {**one.arguments(), **arrays, **prepared}
+            )
+            self._widths.setdefault(call.name, []).append(words["accumulator_bits"])
 
-    def _add_perturbation(self, probe: Probe, item: Trainable, targets: list[NDArray[Any]]) -> None:
+    def _add_preparation(
+        self,
+        call: Call,
+        arguments: Mapping[str, Any],
+        prepared: Mapping[str, NDArray[Any]],
+        offsets: Mapping[str, int],
+    ) -> dict[str, int]:
+        """Put some channels in reading order, behind those of the channels before; return their sizes."""
+        spec = call.spec
+        if spec.preparation is None:
+            return {}
+        shapes = {argument.name: arguments[argument.name].shape for argument in spec.of_role("constant")}
+        sizes = dict(spec.preparation.elements(shapes, call.parameters))
+        parts = {name: prepared[name][offsets[name] : offsets[name] + size] for name, size in sizes.items()}
+        roles = ("constant", "prepared", "parameter")
+        self._tape.add(
+            spec.preparation.function,
+            [argument for argument in spec.arguments if argument.role in roles],
+            {**arguments, **parts},
+        )
+        return sizes
+
+    def _add_perturbation(
+        self, probe: Probe, item: Trainable, slab: slice, targets: list[NDArray[Any]]
+    ) -> None:
         config = probe._config
         outputs = dict(zip(("output",) if len(targets) == 1 else ("plus", "minus"), targets, strict=True))
         spec: KernelSpec = item.perturb if len(targets) == 1 else item.perturb_pair
-        values = {
-            "weights": item.values.reshape(-1),
-            "epsilon": item.epsilon,
+        values = item.values[slab]
+        first = (slab.start or 0) * (item.values.size // item.values.shape[0])
+        per_epsilon = item.values.size // item.epsilon.size
+        values_of = {
+            "weights": values.reshape(-1),
+            "epsilon": item.epsilon[first // per_epsilon : (first + values.size - 1) // per_epsilon + 1],
             "table": probe._table,
             "block": probe._block,
-            **{name: target.reshape(-1) for name, target in outputs.items()},
+            **outputs,
             "seed": config.seed,
             "step": 0,
             "direction": 0,
@@ -193,8 +262,9 @@ class _ProbeTape:
             "sign": 0,
             "form": form_code(config),
             "distribution": distribution_code(config),
+            "first_index": first,
         }
-        self._draws.append(self._tape.add(spec.function, spec.arguments, values))
+        self._draws.append(self._tape.add(spec.function, spec.arguments, values_of))
 
     def run(self, step: int, direction: int, sign: int, widths: Mapping[str, int]) -> int:
         words = self._tape.words

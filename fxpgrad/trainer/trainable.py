@@ -12,10 +12,10 @@ from fxpgrad.errors import TrainingError
 from fxpgrad.program.program import Constant, Program
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad_kernels.arithmetic.profiles import PROFILES
-from fxpgrad_kernels.random.distributions import Distribution
+from fxpgrad_kernels.random.distributions import Distribution, direction_table
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
-from fxpgrad_kernels.training.perturb import Form
+from fxpgrad_kernels.training.perturb import BLOCK, Form
 from fxpgrad_kernels.training.update import RoundingRule
 
 UNIT = {"exact": 1 / 32, "paper": 0.0276}
@@ -91,6 +91,31 @@ def largest_probe(item: Trainable, config: TrainerConfig) -> int:
     """
     shrinks = np.iinfo(item.values.dtype).max // 64 if config.form == "paper" else 0
     return int(item.epsilon.max(initial=0)) * _largest_z(config) // 32 + 1 + shrinks
+
+
+def probe_pair(
+    item: Trainable, config: TrainerConfig, step: int, direction: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the values of both passes of a direction, in new arrays."""
+    spec = item.perturb_pair
+    plus, minus = np.empty_like(item.values), np.empty_like(item.values)
+    arguments = {
+        "weights": item.values.reshape(-1),
+        "epsilon": item.epsilon,
+        "table": direction_table(distribution_code(config)),
+        "block": np.zeros(BLOCK, np.int8),
+        "plus": plus.reshape(-1),
+        "minus": minus.reshape(-1),
+        "seed": config.seed,
+        "step": step,
+        "direction": direction,
+        "tensor": item.tensor,
+        "form": form_code(config),
+        "distribution": distribution_code(config),
+        "first_index": 0,
+    }
+    spec.function(*(arguments[argument.name] for argument in spec.arguments))
+    return plus, minus
 
 
 def largest_move(item: Trainable, config: TrainerConfig) -> int:

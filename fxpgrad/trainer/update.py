@@ -20,7 +20,7 @@ class Update:
         self._signs = np.zeros(config.num_directions, np.int32)
         self._counts = np.zeros((len(items), 2), np.int64)
         table = direction_table(distribution_code(config))
-        block = np.zeros((config.num_directions, BLOCK), np.int8)
+        block = np.zeros((1, BLOCK), np.int8)
         self._tape = Tape()
         steps = []
         for item, counts in zip(items, self._counts, strict=True):

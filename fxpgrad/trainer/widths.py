@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from fxpgrad.errors import LoweringError, TrainingError
 from fxpgrad.program.program import Call, Program
 from fxpgrad.program.prove import AccumulatorProof, channel_bounds, real_multipliers, required_bits
 from fxpgrad.trainer.config import TrainerConfig
-from fxpgrad.trainer.trainable import Trainable, largest_move, largest_probe
+from fxpgrad.trainer.trainable import Trainable, largest_move, largest_probe, probe_pair
 from fxpgrad_kernels.arithmetic.profiles import profile_named
 from fxpgrad_kernels.training.accumulator_bound import accumulator_bound
 
@@ -21,6 +21,7 @@ from fxpgrad_kernels.training.accumulator_bound import accumulator_bound
 @dataclass(frozen=True, slots=True)
 class _Layer:
     call: Call
+    items: tuple[Trainable, ...]
     weights: NDArray[Any]
     bias: NDArray[Any]
     axis: int
@@ -35,12 +36,14 @@ class AccumulatorWidths:
     A probe changes a weight by at most d (of its channel) and a bias by at most e, so that no partial
     sum of n products exceeds bound(w) + (128 + |zero point|) * n * d + e. An update moves values by a
     bounded amount too, so that a layer far below the limit is looked at again only when it could be near.
+    Where that bound is too large for any width, the step's own probes are drawn and bounded one by one.
     """
 
     def __init__(
         self, program: Program, trained: Mapping[str, Sequence[Trainable]], config: TrainerConfig
     ) -> None:
         self._profile = profile_named(program.profile)
+        self._config = config
         calls = {call.name: call for call in program.calls}
         self._layers = tuple(_layer(program, calls[name], items, config) for name, items in trained.items())
         self._due = [0] * len(self._layers)
@@ -66,16 +69,32 @@ class AccumulatorWidths:
         return self._chosen
 
     def _width(self, index: int, layer: _Layer, step: int) -> int:
-        limit = _bound(layer) + layer.reach
-        proof = AccumulatorProof(layer.call.name, limit, limit.bit_length() + 1)
+        limit = _bound(layer, layer.weights, layer.bias) + layer.reach
         try:
-            bits = required_bits(self._profile, proof, layer.real)
-        except LoweringError as error:
-            raise TrainingError(
-                f"training has grown the weights too far: {error}; or use a smaller learning rate"
-            ) from error
+            bits = self._required(layer, limit)
+        except LoweringError:
+            limit = max(_bound(layer, *probe) for probe in self._probes(layer, step))
+            self._due[index] = step + 1
+            try:
+                return self._required(layer, limit)
+            except LoweringError as error:
+                raise TrainingError(
+                    f"training has grown the weights too far: {error}; or use a smaller learning rate"
+                ) from error
         self._due[index] = step + 1 + max((2**31 - 1 - limit) // layer.growth, 0)
         return bits
+
+    def _required(self, layer: _Layer, limit: int) -> int:
+        proof = AccumulatorProof(layer.call.name, limit, limit.bit_length() + 1)
+        return required_bits(self._profile, proof, layer.real)
+
+    def _probes(self, layer: _Layer, step: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Yield the perturbed (weights, bias) of every pass of a step."""
+        for direction in range(self._config.num_directions):
+            pairs = {item.role: probe_pair(item, self._config, step, direction) for item in layer.items}
+            for sign in (0, 1):
+                bias = pairs["bias"][sign] if "bias" in pairs else layer.bias
+                yield pairs["weights"][sign], bias
 
 
 def _layer(program: Program, call: Call, items: Sequence[Trainable], config: TrainerConfig) -> _Layer:
@@ -87,6 +106,7 @@ def _layer(program: Program, call: Call, items: Sequence[Trainable], config: Tra
     each = (128 + abs(call.parameters["input_zero_point"])) * (weights.data.size // len(bias))
     return _Layer(
         call,
+        tuple(items),
         values["weights"],
         bias,
         weights.axis,
@@ -96,9 +116,8 @@ def _layer(program: Program, call: Call, items: Sequence[Trainable], config: Tra
     )
 
 
-def _bound(layer: _Layer) -> int:
+def _bound(layer: _Layer, weights: NDArray[Any], bias: NDArray[Any]) -> int:
     zero_point = layer.call.parameters["input_zero_point"]
     if layer.axis == 0:
-        matrix = layer.weights.reshape(len(layer.bias), -1)
-        return int(accumulator_bound(matrix, layer.bias, zero_point))
-    return int(channel_bounds(layer.weights, layer.bias, zero_point, channel_axis=layer.axis).max())
+        return int(accumulator_bound(weights.reshape(len(bias), -1), bias, zero_point))
+    return int(channel_bounds(weights, bias, zero_point, channel_axis=layer.axis).max())

@@ -85,10 +85,15 @@ class Preparation:
         the spec's order. Writes every element of the prepared arrays and reads none of them.
     elements : callable
         ``(shapes of the constants by name, parameters by name) -> elements by prepared name``.
+    part : int
+        If not 0, channels (the first axis of every constant) may be prepared in parts, so many or a
+        multiple of it at a time: the parts' prepared arrays, one behind the other, are those of the whole.
+        With groups only a whole layer can be prepared.
     """
 
     function: Any
     elements: WorkspaceRule
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -307,3 +308,27 @@ def test_the_unbroken_twin_of_the_mutants_passes() -> None:
     for seed in range(20):
         name, case = any_case(np.random.default_rng(seed))
         np.testing.assert_array_equal(finish(case, sums(case)), reference_of(BY_NAME[name], case))
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in SPECS if spec.preparation and spec.preparation.part])
+def test_parts_of_a_layer_are_prepared_as_the_whole(name: str) -> None:
+    spec = next(spec for spec in SPECS if spec.name == name)
+    assert spec.preparation is not None
+    rng = np.random.default_rng(5)
+    units, length = 5 * spec.preparation.part + 3, 37
+    constants = {
+        "weights": rng.integers(-127, 128, (units, length)).astype(spec.of_role("constant")[0].dtype),
+        "bias": rng.integers(-1000, 1000, units).astype(np.int32),
+        "multiplier": rng.integers(2**30, 2**31, units).astype(np.int32),
+        "shift": rng.integers(-9, 1, units).astype(np.int32),
+    }
+    constants = {a.name: constants[a.name] for a in spec.of_role("constant")}
+    parameters = {a.name: max(a.low, 0) for a in spec.of_role("parameter")}
+    whole = spec.prepare(constants, parameters)
+    cuts = [0, spec.preparation.part, 3 * spec.preparation.part, units]
+    parts = [
+        spec.prepare({n: array[start:end] for n, array in constants.items()}, parameters)
+        for start, end in itertools.pairwise(cuts)
+    ]
+    for key, array in whole.items():
+        np.testing.assert_array_equal(np.concatenate([part[key] for part in parts]), array)

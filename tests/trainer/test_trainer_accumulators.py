@@ -17,7 +17,7 @@ from fxpgrad.program.prove import prove
 from fxpgrad.quantize import quantize_graph
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
-from fxpgrad.trainer.trainable import distribution_code, largest_probe, make_trainables
+from fxpgrad.trainer.trainable import distribution_code, largest_probe, make_trainables, probe_pair
 from fxpgrad.trainer.trainer import Trainer
 from fxpgrad.trainer.widths import AccumulatorWidths
 from fxpgrad_kernels.loss.cross_entropy_ref import cross_entropy_linear_ref
@@ -191,3 +191,44 @@ def test_layers_without_a_proved_accumulator_width_are_not_trained(family: str) 
     program = lower(layer_graph(family, weighted_cases(family)[0]))
     with pytest.raises(TrainingError, match="cannot be trained: only convolutions and dense layers of int8"):
         make_trainables(program, TrainerConfig())
+
+
+def wide_head() -> tuple[Program, np.ndarray, np.ndarray]:
+    """A lone dense layer whose int32 accumulators are the output: 64 bits are no way out."""
+    builder = GraphBuilder("head")
+    x = builder.input("x", (WIDE,))
+    rng = np.random.default_rng(0)
+    out = builder.fully_connected(x, rng.normal(0, 1, (3, WIDE)).astype(np.float32), np.zeros(3, np.float32))
+    graph = quantize_graph(builder.build([out]), {x: (-1.0, 1.0), out: (-1.0, 1.0)}, 16)
+    program = with_accumulator_output(lower(graph))
+    data = rng.integers(-128, 128, (6, WIDE)).astype(np.int8)
+    return program, data, (np.arange(6) % 3).astype(np.int32)
+
+
+def test_a_bound_over_all_directions_refuses_no_step_whose_own_probes_fit() -> None:
+    program, x, y = wide_head()
+    name = program.calls[0].constants["weights"]
+    scale = program.constants[name].scale
+    assert scale is not None
+    full = np.full((3, WIDE), 23000, np.int16) * np.where(np.arange(WIDE) % 2, 1, -1).astype(np.int16)
+    program = program.with_constants({name: full})
+    outcomes = set()
+    for steps in (10, 700, 20000):
+        config = TrainerConfig(
+            epsilon=float(scale.min()) * steps, learning_rate=1e-9, train_bias=False, seed=2
+        )
+        trainer = Trainer(program, config, LinearCrossEntropy(), len(x))
+        item = trainer.trainables[0]
+        loose = prove(program)[0].bound + 256 * WIDE * largest_probe(item, config) < 2**31
+        fits = all(
+            prove(program.with_constants({name: values}))[0].fits_int32
+            for direction in range(3)
+            for values in probe_pair(item, config, 0, direction)
+        )
+        outcomes.add((loose, fits))
+        if fits:
+            trainer.step(x, y)
+        else:
+            with pytest.raises(TrainingError, match="training has grown the weights too far"):
+                trainer.step(x, y)
+    assert outcomes == {(True, True), (False, True), (False, False)}

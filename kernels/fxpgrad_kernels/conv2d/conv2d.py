@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fxpgrad_kernels.conv2d.conv2d_ref import conv2d_ref
+from fxpgrad_kernels.gemm.ends import COLUMNS
 from fxpgrad_kernels.gemm.gemm import (
     BLOCK,
     SCRATCH,
@@ -206,8 +207,8 @@ def _spec(name, function, weight_dtype, panel_dtype, preparation):
     )
 
 
-_WHOLE = Preparation(prepare_conv2d, _elements)
-_SPLIT = Preparation(prepare_conv2d, _elements_split)
+_WHOLE = Preparation(prepare_conv2d, _elements, COLUMNS)
+_SPLIT = Preparation(prepare_conv2d, _elements_split, COLUMNS)
 
 SPECS = (
     _spec("conv2d_a8w8", conv2d, "int8", "int8", _WHOLE),

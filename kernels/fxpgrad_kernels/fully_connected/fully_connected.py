@@ -11,6 +11,7 @@ from fxpgrad_kernels.fully_connected.fully_connected_ref import (
     fully_connected_accumulate_ref,
     fully_connected_ref,
 )
+from fxpgrad_kernels.gemm.ends import COLUMNS
 from fxpgrad_kernels.gemm.gemm import BLOCK, SCRATCH, SPLIT, multiply_rows, rows_near, start_rows, widen_rows
 from fxpgrad_kernels.gemm.prepare import NO_ROUNDING, panel_elements, prepare_layer
 from fxpgrad_kernels.jit import kernel
@@ -141,7 +142,7 @@ def _accumulate_spec(name, weight_dtype):
         function=fully_connected_accumulate,
         reference=fully_connected_accumulate_ref,
         workspace=_workspace,
-        preparation=Preparation(prepare_fully_connected_accumulate, _elements),
+        preparation=Preparation(prepare_fully_connected_accumulate, _elements, COLUMNS),
         arguments=(
             array("input", "input", "int8", "B I"),
             array("weights", "constant", weight_dtype, "O I"),
@@ -155,8 +156,8 @@ def _accumulate_spec(name, weight_dtype):
     )
 
 
-_WHOLE = Preparation(prepare_fully_connected, _elements)
-_SPLIT = Preparation(prepare_fully_connected, _elements_split)
+_WHOLE = Preparation(prepare_fully_connected, _elements, COLUMNS)
+_SPLIT = Preparation(prepare_fully_connected, _elements_split, COLUMNS)
 
 SPECS = (
     _spec("fully_connected_a8w8", fully_connected, "int8", "int8", _WHOLE),

@@ -122,8 +122,14 @@ def _each(weights, z, output, epsilon, sign, form):
 
 
 @kernel
-def perturb(weights, epsilon, table, block, output, seed, step, direction, tensor, sign, form, distribution):
-    """Perturb weights, saturating to the limits of their type; return how many saturated."""
+def perturb(
+    weights, epsilon, table, block, output, seed, step, direction, tensor, sign, form, distribution,
+    first_index,
+):  # fmt: skip
+    """Perturb weights, saturating to the limits of their type; return how many saturated.
+
+    The weights are those of the tensor from `first_index` on, a multiple of 8.
+    """
     count, per_channel = np.int64(weights.size), np.int64(weights.size // epsilon.size)
     chunk = chunk_of(block, np.int64(5))
     scratch = block[chunk : 5 * chunk + SCRATCH_BYTES].view(np.int16)
@@ -131,7 +137,7 @@ def perturb(weights, epsilon, table, block, output, seed, step, direction, tenso
     while start < count:
         end = min(np.int64(start + chunk), count)
         z = block[: end - start]
-        fill_directions(table, z, scratch, start, seed, step, direction, tensor, distribution)
+        fill_directions(table, z, scratch, first_index + start, seed, step, direction, tensor, distribution)
         position = start
         if per_channel == np.int64(1):
             saturated += _each(weights[start:end], z, output[start:end], epsilon[start:end], sign, form)
@@ -148,8 +154,9 @@ def perturb(weights, epsilon, table, block, output, seed, step, direction, tenso
 
 @kernel
 def perturb_pair(
-    weights, epsilon, table, block, plus, minus, seed, step, direction, tensor, form, distribution
-):
+    weights, epsilon, table, block, plus, minus, seed, step, direction, tensor, form, distribution,
+    first_index,
+):  # fmt: skip
     """Write what `perturb` writes for the signs +1 and -1; return how many values saturated in both.
 
     The same loop as in `perturb`: a shared one would be compiled, with all that it calls, once more.
@@ -161,7 +168,7 @@ def perturb_pair(
     while start < count:
         end = min(np.int64(start + chunk), count)
         z = block[: end - start]
-        fill_directions(table, z, scratch, start, seed, step, direction, tensor, distribution)
+        fill_directions(table, z, scratch, first_index + start, seed, step, direction, tensor, distribution)
         position = start
         if per_channel == np.int64(1):
             values, own = weights[start:end], epsilon[start:end]
@@ -196,6 +203,7 @@ def _arguments(dtype: str, outputs: tuple[str, ...]) -> tuple[Argument, ...]:
         *sign,
         parameter("form", 0, 1),
         DISTRIBUTION,
+        parameter("first_index", 0, 2**35 - 8),
     )
 
 

@@ -43,15 +43,16 @@ def perturb_with_count_ref(
     sign: int,
     form: int,
     distribution: int,
+    first_index: int = 0,
 ) -> tuple[NDArray[Any], int]:
-    """Return the saturated perturbed weights and how many of them saturated."""
+    """Return the saturated perturbed weights, the tensor's from `first_index` on, and how many saturated."""
     low, high = LIMITS[weights.dtype.name]
     per_channel = weights.size // epsilon.size
     values = [
         perturbed_ref(
             int(weight),
             int(epsilon[i // per_channel]),
-            direction_ref(seed, step, direction, tensor, i, distribution),
+            direction_ref(seed, step, direction, tensor, first_index + i, distribution),
             sign,
             form,
         )
@@ -72,11 +73,11 @@ def perturb_ref(
     sign: int,
     form: int,
     distribution: int,
+    first_index: int = 0,
 ) -> NDArray[Any]:
     """Return the saturated perturbed weights; their dtype sets the limits. The table is not used."""
-    return perturb_with_count_ref(weights, epsilon, seed, step, direction, tensor, sign, form, distribution)[
-        0
-    ]
+    stream = (seed, step, direction, tensor)
+    return perturb_with_count_ref(weights, epsilon, *stream, sign, form, distribution, first_index)[0]
 
 
 def perturb_pair_ref(
@@ -89,8 +90,9 @@ def perturb_pair_ref(
     tensor: int,
     form: int,
     distribution: int,
+    first_index: int = 0,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return what `perturb_ref` returns for the signs +1 and -1."""
     name = (seed, step, direction, tensor)
-    plus = perturb_ref(weights, epsilon, table, *name, 1, form, distribution)
-    return plus, perturb_ref(weights, epsilon, table, *name, -1, form, distribution)
+    plus = perturb_ref(weights, epsilon, table, *name, 1, form, distribution, first_index)
+    return plus, perturb_ref(weights, epsilon, table, *name, -1, form, distribution, first_index)

@@ -61,6 +61,7 @@ def perturb_case(rng: np.random.Generator, dtype: str) -> Case:
         "sign": int(rng.choice([-1, 1, 1, 0])),
         "form": int(rng.integers(2)),
         "distribution": int(rng.integers(3)),
+        "first_index": int(rng.choice([0, 0, 8, 120, 1000, 2**33])),
         "workspace": int(rng.choice([704, 711, 1024, 1344, 5504])),
     }
 

@@ -41,6 +41,7 @@ def by_kernel(case: Case) -> Result:
         case["sign"],
         case["form"],
         case["distribution"],
+        case["first_index"],
     )
     np.testing.assert_array_equal(weights, case["weights"], "the weights were written")
     np.testing.assert_array_equal(epsilon, case["epsilon"], "epsilon was written")
@@ -55,6 +56,7 @@ def by_definition(case: Case) -> Result:
         case["sign"],
         case["form"],
         case["distribution"],
+        case["first_index"],
     )
 
 
@@ -68,7 +70,7 @@ def check_perturb(implementation: Implementation, case: Case) -> None:
 def z_of(case: Case) -> NDArray[np.int64]:
     z = np.zeros(case["weights"].size, np.int8)
     table = direction_table(case["distribution"])
-    draw_directions(table, z, *stream_of(case), 0, case["distribution"])
+    draw_directions(table, z, *stream_of(case), case["first_index"], case["distribution"])
     return z.astype(np.int64)
 
 
@@ -128,7 +130,10 @@ def pair_by_kernel(case: Case) -> tuple[NDArray[Any], NDArray[Any], int]:
     noise = np.random.default_rng(0)
     block = noise.integers(-128, 128, case["workspace"]).astype(np.int8)
     plus, minus = noise.integers(-9, 9, (2, case["weights"].size)).astype(case["weights"].dtype)
-    table, codes = direction_table(case["distribution"]), (case["form"], case["distribution"])
+    table, codes = (
+        direction_table(case["distribution"]),
+        tuple(case[name] for name in ("form", "distribution", "first_index")),
+    )
     weights, epsilon = case["weights"].copy(), case["epsilon"].copy()
     count = perturb_pair(weights, epsilon, table, block, plus, minus, *stream_of(case), *codes)
     np.testing.assert_array_equal(weights, case["weights"], "the weights were written")
@@ -168,6 +173,28 @@ def test_pair_equals_two_perturbations_on_a_long_tensor(dtype, form, distributio
     check_perturb(by_kernel, case)
 
 
+@given(rng=generators)
+def test_a_tensor_in_parts_is_perturbed_as_a_whole(rng):
+    case = perturb_case(rng, "int16") | {"first_index": 0, "workspace": BLOCK}
+    per_channel = 8 * int(rng.integers(1, 40))
+    case["epsilon"] = np.array([3, 700, 9000], np.int32)
+    case["weights"] = rng.integers(-32767, 32768, 3 * per_channel).astype(np.int16)
+    whole, count = by_kernel(case)
+    parts = [
+        by_kernel(
+            case
+            | {
+                "weights": case["weights"][c * per_channel : (c + 1) * per_channel],
+                "epsilon": case["epsilon"][c : c + 1],
+                "first_index": c * per_channel,
+            }
+        )
+        for c in range(3)
+    ]
+    np.testing.assert_array_equal(np.concatenate([part for part, _ in parts]), whole)
+    assert sum(clipped for _, clipped in parts) == count
+
+
 @EVERY_DTYPE
 @given(rng=generators)
 def test_zero_epsilon_or_zero_sign_moves_nothing(dtype, rng):
@@ -194,7 +221,7 @@ def test_paper_form_shrinks_every_weight_and_floors():
     """one_q * dz = 0.992: what the published constants do to w at epsilon = 0."""
     weights = np.array([-32767, -1, 0, 1, 32767], np.int16)
     case = {"weights": weights, "epsilon": np.zeros(1, np.int32), "workspace": 704, "sign": 1, "form": 1}
-    case |= {"seed": 1, "step": 0, "direction": 0, "tensor": 0, "distribution": 2}
+    case |= {"seed": 1, "step": 0, "direction": 0, "tensor": 0, "distribution": 2, "first_index": 0}
     np.testing.assert_array_equal(by_kernel(case)[0], [-32510, -1, 0, 0, 32509])
 
 
@@ -205,7 +232,7 @@ def test_paper_multiplier_stands_for_dz():
 
 def test_reference_of_the_specs_is_the_definition():
     case = perturb_case(np.random.default_rng(3), "int16")
-    arguments = (case["sign"], case["form"], case["distribution"])
+    arguments = (case["sign"], case["form"], case["distribution"], case["first_index"])
     actual = perturb_ref(
         case["weights"], case["epsilon"], np.zeros(1, np.int16), *stream_of(case), *arguments
     )
@@ -270,7 +297,7 @@ def faulty(fault: Fault | None, channel_fault: bool = False, index_fault: int = 
         values = []
         for i, w in enumerate(weights.tolist()):
             e = int(epsilon[i % epsilon.size if channel_fault else i // per_channel])
-            z = direction_ref(*stream_of(case), i + index_fault, case["distribution"])
+            z = direction_ref(*stream_of(case), case["first_index"] + i + index_fault, case["distribution"])
             exact = w + case["sign"] * round_half_away_ref(e * z, 32)
             right = clamp(exact if case["form"] == 0 else paper(w, e, z, case["sign"]), low, high)
             values.append(fault(w, e, z, case["sign"], case["form"], low, high) if fault else right)
