@@ -50,6 +50,8 @@ def sizes(rng: Generator) -> tuple[int, int, int]:
         return int(rng.integers(1, 4)), depth, int(rng.integers(1, 4))
     if kind < 0.1:
         return int(rng.integers(1, 3)), int(rng.integers(1, 20)), int(rng.choice([15, 16, 17, 32, 33]))
+    if kind < 0.3:  # one row: several panels side by side
+        return 1, int(rng.integers(1, 20)), int(rng.choice([63, 64, 65, 80, 130]))
     return int(rng.choice([1, 2, 5, 6, 7, 13])), int(rng.integers(1, 30)), int(rng.integers(1, 6))
 
 
@@ -125,6 +127,35 @@ def test_many_rows_equal_the_reference(name: str, batch: int, depth: int) -> Non
         "output_shape": (batch, units),
         "accumulator_bits": 64,
         **{key: np.resize(case[key], units) for key in ("bias", "multiplier", "shift")},
+    }
+    check_equals_reference(BY_NAME[name], RUN[name], case)
+
+
+@every_profile
+@every_name
+@pytest.mark.parametrize("slow", [None, 0, 1, 3, 4, 8])
+def test_a_panel_that_ends_otherwise_interrupts_no_other(
+    slow: int | None, name: str, profile: Profile
+) -> None:
+    """A shift to the left, or a bias beyond 2**24 under float rounding, sends its panel another way."""
+    rng = np.random.default_rng(slow)
+    units = 9 * 16 - 5
+    shift = np.full(units, -7, np.int32)
+    if slow is not None:
+        shift[16 * slow + 3] = min(2, profile.limits(profile.rounding).shift_high)
+    case = {
+        "input": integers(rng, (1, 21), "int8"),
+        "weights": integers(rng, (units, 21), DTYPES[name]),
+        "bias": rng.integers(-1000, 1000, units).astype(np.int32),
+        "multiplier": rng.integers(2**30, 2**31, units).astype(np.int32),
+        "shift": shift,
+        "input_zero_point": 5,
+        "output_zero_point": -3,
+        "clamp_low": -120,
+        "clamp_high": 119,
+        "rounding": int(profile.rounding),
+        "accumulator_bits": 32,
+        "output_shape": (1, units),
     }
     check_equals_reference(BY_NAME[name], RUN[name], case)
 
