@@ -133,15 +133,13 @@ def test_many_rows_equal_the_reference(name: str, batch: int, depth: int) -> Non
 
 @every_profile
 @every_name
-@pytest.mark.parametrize("slow", [None, 0, 1, 3, 4, 8])
-def test_a_panel_that_ends_otherwise_interrupts_no_other(
-    slow: int | None, name: str, profile: Profile
-) -> None:
-    """A shift to the left, or a bias beyond 2**24 under float rounding, sends its panel another way."""
-    rng = np.random.default_rng(slow)
+@pytest.mark.parametrize("slow", [-1, 0, 1, 3, 4, 8])
+def test_a_panel_that_ends_otherwise_interrupts_no_other(slow: int, name: str, profile: Profile) -> None:
+    """A shift to the left of one channel sends its panel another way than its neighbours; -1: none."""
+    rng = np.random.default_rng(slow + 1)
     units = 9 * 16 - 5
     shift = np.full(units, -7, np.int32)
-    if slow is not None:
+    if slow >= 0:
         shift[16 * slow + 3] = min(2, profile.limits(profile.rounding).shift_high)
     case = {
         "input": integers(rng, (1, 21), "int8"),
