@@ -97,8 +97,8 @@ class Trainer:
     def scratch_bytes(self) -> int:
         """Bytes of the arenas and of the perturbed layers, of all threads.
 
-        Not in it: the trained values themselves, their per-channel probe and update integers, a few
-        hundred bytes of random block per direction, and one loss per sample.
+        Not in it: the trained values themselves, their per-channel probe and update integers, some
+        tens of kB of random block, and one loss per sample.
         """
         return sum(worker.probe.scratch_bytes for worker in self._workers)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -127,33 +126,6 @@ def test_many_rows_equal_the_reference(name: str, batch: int, depth: int) -> Non
         "output_shape": (batch, units),
         "accumulator_bits": 64,
         **{key: np.resize(case[key], units) for key in ("bias", "multiplier", "shift")},
-    }
-    check_equals_reference(BY_NAME[name], RUN[name], case)
-
-
-@every_profile
-@every_name
-@pytest.mark.parametrize("slow", [-1, 0, 1, 3, 4, 8])
-def test_a_panel_that_ends_otherwise_interrupts_no_other(slow: int, name: str, profile: Profile) -> None:
-    """A shift to the left of one channel sends its panel another way than its neighbours; -1: none."""
-    rng = np.random.default_rng(slow + 1)
-    units = 9 * 16 - 5
-    shift = np.full(units, -7, np.int32)
-    if slow >= 0:
-        shift[16 * slow + 3] = min(2, profile.limits(profile.rounding).shift_high)
-    case = {
-        "input": integers(rng, (1, 21), "int8"),
-        "weights": integers(rng, (units, 21), DTYPES[name]),
-        "bias": rng.integers(-1000, 1000, units).astype(np.int32),
-        "multiplier": rng.integers(2**30, 2**31, units).astype(np.int32),
-        "shift": shift,
-        "input_zero_point": 5,
-        "output_zero_point": -3,
-        "clamp_low": -120,
-        "clamp_high": 119,
-        "rounding": int(profile.rounding),
-        "accumulator_bits": 32,
-        "output_shape": (1, units),
     }
     check_equals_reference(BY_NAME[name], RUN[name], case)
 
@@ -337,27 +309,3 @@ def test_the_unbroken_twin_of_the_mutants_passes() -> None:
     for seed in range(20):
         name, case = any_case(np.random.default_rng(seed))
         np.testing.assert_array_equal(finish(case, sums(case)), reference_of(BY_NAME[name], case))
-
-
-@pytest.mark.parametrize("name", [spec.name for spec in SPECS if spec.preparation and spec.preparation.part])
-def test_parts_of_a_layer_are_prepared_as_the_whole(name: str) -> None:
-    spec = next(spec for spec in SPECS if spec.name == name)
-    assert spec.preparation is not None
-    rng = np.random.default_rng(5)
-    units, length = 5 * spec.preparation.part + 3, 37
-    constants = {
-        "weights": rng.integers(-127, 128, (units, length)).astype(spec.of_role("constant")[0].dtype),
-        "bias": rng.integers(-1000, 1000, units).astype(np.int32),
-        "multiplier": rng.integers(2**30, 2**31, units).astype(np.int32),
-        "shift": rng.integers(-9, 1, units).astype(np.int32),
-    }
-    constants = {a.name: constants[a.name] for a in spec.of_role("constant")}
-    parameters = {a.name: max(a.low, 0) for a in spec.of_role("parameter")}
-    whole = spec.prepare(constants, parameters)
-    cuts = [0, spec.preparation.part, 3 * spec.preparation.part, units]
-    parts = [
-        spec.prepare({n: array[start:end] for n, array in constants.items()}, parameters)
-        for start, end in itertools.pairwise(cuts)
-    ]
-    for key, array in whole.items():
-        np.testing.assert_array_equal(np.concatenate([part[key] for part in parts]), array)

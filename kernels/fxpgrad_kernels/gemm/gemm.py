@@ -11,7 +11,7 @@ import numpy as np
 from fxpgrad_kernels.gemm.ends import COLUMNS, NOTES, START, START_HIGH, STORE_SUMS, ZEROS
 from fxpgrad_kernels.gemm.epilogue import store_accumulators, store_requantized
 
-# The one place that chooses the tile: `plain.multiply_tiles` is the same without vectors.
+# The one place that chooses the tile: `plain` holds both names too, without vectors.
 from fxpgrad_kernels.gemm.panels import multiply_panels
 from fxpgrad_kernels.gemm.prepare import RECORD
 from fxpgrad_kernels.gemm.tile import ROWS, multiply_tiles

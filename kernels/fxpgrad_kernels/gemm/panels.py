@@ -6,12 +6,12 @@ caller takes that one by way of exact sums and goes on behind it.
 
 from __future__ import annotations
 
-from fxpgrad_kernels.gemm.ends import COLUMNS, FIELDS, NOTES, STORE_SUMS
+from fxpgrad_kernels.gemm.ends import COLUMNS, NOTES, STORE_SUMS
+from fxpgrad_kernels.gemm.prepare import RECORD
 from fxpgrad_kernels.gemm.tile import PANELS, row_function, tile_function
 from fxpgrad_kernels.gemm.vectors import I64, at, constant
 from fxpgrad_kernels.jit import cgutils, intrinsic, ir, types
 
-RECORD = FIELDS * COLUMNS
 _BOOL = ir.IntType(1)
 
 

@@ -1,4 +1,4 @@
-"""The tile without vectors: the same arguments and the same bits as `tile.multiply_tiles`.
+"""The tile without vectors: the same arguments and bits as `tile.multiply_tiles`, `panels.multiply_panels`.
 
 A second witness, written from `contract.md`, and what `gemm.py` may import instead on a platform where
 the vector form is not wanted.
@@ -12,12 +12,14 @@ from fxpgrad_kernels.arithmetic.float32_rounding import round_to_24_bits
 from fxpgrad_kernels.gemm.ends import (
     COLUMNS,
     MULTIPLIER,
+    NOTES,
     ROUND_AWAY_TWICE,
     ROUND_ONCE,
     ROUND_UP_TWICE,
     SHIFT,
     STORE_SUMS,
 )
+from fxpgrad_kernels.gemm.prepare import RECORD
 from fxpgrad_kernels.jit import device
 
 
@@ -83,3 +85,26 @@ def multiply_tiles(
             shift = np.int64(record[SHIFT * COLUMNS + column])
             value = finish_sum(np.int64(total), multiplier, shift, end) + zero_point
             output[r * output_step + column] = np.int8(min(max(value, clamp_low), clamp_high))
+
+
+@device
+def multiply_panels(
+    rows, row_offset, num_rows, segment_offset, num_segments, pairs, panels, channels, first, num_panels,
+    width, mode, sums, output, output_step, zero_point, clamp_low, clamp_high,
+):  # fmt: skip
+    """Multiply rows with the panels from `first` on, up to the first that does not end in registers."""
+    none = np.int64(0)
+    size = num_segments * pairs * 2 * COLUMNS
+    for number in range(first, num_panels):
+        record = channels[number * RECORD : (number + 1) * RECORD]
+        end, narrow = np.int64(record[NOTES * COLUMNS]), np.int64(record[NOTES * COLUMNS + 1])
+        fits = mode == np.int64(32) or (mode == np.int64(64) and narrow == np.int64(1))
+        if end == STORE_SUMS or not fits:
+            return number
+        multiply_tiles(
+            rows, row_offset, num_rows, segment_offset, num_segments, pairs, none, pairs,
+            panels[number * size : (number + 1) * size], record, none, record, end, sums,
+            output[number * COLUMNS :], output_step, min(np.int64(COLUMNS), width - number * COLUMNS),
+            zero_point, clamp_low, clamp_high,
+        )  # fmt: skip
+    return num_panels
