@@ -56,13 +56,15 @@ class Case:
     """A piece of work that several candidates do; `build` is called just before it is measured.
 
     base: the candidate whose time is 1 in the ratios of this case. wall: take wall times, because a
-    candidate works on several threads at once.
+    candidate works on several threads at once. large: a product of long sums over many rows, which also
+    counts in a mean over all suites.
     """
 
     label: str
     build: Callable[[], Built]
     base: str = OURS
     wall: bool = False
+    large: bool = False
 
 
 @dataclass(frozen=True, slots=True)

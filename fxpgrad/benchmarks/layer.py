@@ -51,6 +51,12 @@ class Geometry:
         return self.batch * self.out_size**2 * self.kernel**2 * inner * self.out_channels
 
     @property
+    def large(self) -> bool:
+        """Whether it is a product of at least 48 rows, with sums of at least 128 products."""
+        rows = self.batch * self.out_size**2
+        return self.kind != "depthwise" and rows >= 48 and self.kernel**2 * self.in_channels >= 128
+
+    @property
     def label(self) -> str:
         """The geometry in words."""
         if self.kind == "dense":

@@ -89,7 +89,8 @@ DEPTHWISE = tuple(
 def layer_cases(geometries: Sequence[Geometry], options: Options) -> list[Case]:
     """Return one case a geometry."""
     return [
-        Case(geometry.label, functools.partial(build_layer, geometry, options)) for geometry in geometries
+        Case(geometry.label, functools.partial(build_layer, geometry, options), large=geometry.large)
+        for geometry in geometries
     ]
 
 
@@ -116,6 +117,7 @@ def build_layer(geometry: Geometry, options: Options) -> Built:
 
 def peer_candidate(peer: Peer, layer: Layer, threads: int = 1) -> Candidate:
     """Return a peer's layer, run once and compared with the exact numbers."""
+    assert peer.prepare is not None
     prepared = peer.prepare(layer, threads)
     prepared.run()
     verdict = _COMPARE[prepared.numbers](layer, prepared.result())

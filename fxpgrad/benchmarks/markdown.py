@@ -8,6 +8,7 @@ from fxpgrad.benchmarks.candidate import PEAK
 from fxpgrad.benchmarks.report import CaseResult, Report, Row, SuiteResult
 
 INEXACT = "†"
+LARGE_TITLE = "large products (K ≥ 128, M ≥ 48): geometric means"
 
 
 def report_as_markdown(report: Report) -> str:
@@ -35,6 +36,12 @@ def _parts(report: Report) -> Iterator[str]:
         remarks = [f"- {case.label}: {note}" for case in suite.cases for note in _remarks(case)]
         if remarks:
             yield "\n".join(remarks)
+    means = report.large_means()
+    if means:
+        lines = [["against", "ratio", "cases"], ["---", "---:", "---:"]]
+        lines += [[name, f"{mean:.2f}", str(cases)] for name, (mean, cases) in means.items()]
+        yield f"### {LARGE_TITLE}"
+        yield _rows_text(lines)
     if report.notes:
         yield "\n".join(f"- {note}" for note in report.notes)
 
@@ -69,6 +76,10 @@ def _table(suite: SuiteResult, cases: Sequence[CaseResult]) -> str:
     if len(cases) > 1 and means:
         cells = ["geometric mean", "", ""] + [""] * (counted + shared)
         lines.append([*cells, *(f"{means[name][0]:.2f}" if name in means else "" for name in others)])
+    return _rows_text(lines)
+
+
+def _rows_text(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,7 @@ class CaseResult:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     derived: dict[str, float] = field(default_factory=dict)
+    large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,7 @@ class SuiteResult:
 
     def geometric_means(self) -> dict[str, tuple[float, int]]:
         """Return (geometric mean of the ratios, number of cases) of every candidate that is no base."""
-        ratios: dict[str, list[float]] = {}
-        if not self.averaged:
-            return {}
-        for case in self.cases:
-            for row in case.rows:
-                if row.ratio is not None and row.name not in (case.base, PEAK):
-                    ratios.setdefault(row.name, []).append(row.ratio)
-        return {name: (geometric_mean(values), len(values)) for name, values in ratios.items()}
+        return _means(self.cases) if self.averaged else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +82,31 @@ class Report:
     suites: tuple[SuiteResult, ...]
     notes: tuple[str, ...] = ()
 
+    def large_means(self) -> dict[str, tuple[float, int]]:
+        """Return (geometric mean, number of cases) over the large products of all suites."""
+        return _means([case for suite in self.suites for case in suite.cases if case.large])
+
     def as_json(self) -> dict[str, Any]:
         """Return plain data: dictionaries, lists, strings and numbers."""
         suites = []
         for suite in self.suites:
-            means = {name: {"ratio": mean, "cases": n} for name, (mean, n) in suite.geometric_means().items()}
-            suites.append({**dataclasses.asdict(suite), "geometric_means": means})
-        payload = {**dataclasses.asdict(self), "format": FORMAT, "suites": suites}
+            suites.append({**dataclasses.asdict(suite), "geometric_means": _named(suite.geometric_means())})
+        large = _named(self.large_means())
+        payload = {**dataclasses.asdict(self), "format": FORMAT, "suites": suites, "large_products": large}
         return {"format": payload.pop("format"), **_plain(payload)}
+
+
+def _means(cases: Sequence[CaseResult]) -> dict[str, tuple[float, int]]:
+    ratios: dict[str, list[float]] = {}
+    for case in cases:
+        for row in case.rows:
+            if row.ratio is not None and row.name not in (case.base, PEAK):
+                ratios.setdefault(row.name, []).append(row.ratio)
+    return {name: (geometric_mean(values), len(values)) for name, values in ratios.items()}
+
+
+def _named(means: Mapping[str, tuple[float, int]]) -> dict[str, dict[str, float]]:
+    return {name: {"ratio": mean, "cases": cases} for name, (mean, cases) in means.items()}
 
 
 def make_case_result(case: Case, built: Built, timings: Mapping[str, Timing]) -> CaseResult:
@@ -125,7 +136,7 @@ def make_case_result(case: Case, built: Built, timings: Mapping[str, Timing]) ->
             )
         )
     derived = {} if built.derived is None else built.derived(timings)
-    return CaseResult(case.label, case.base, tuple(rows), built.notes, derived)
+    return CaseResult(case.label, case.base, tuple(rows), built.notes, derived, case.large)
 
 
 def _plain(value: Any) -> Any:

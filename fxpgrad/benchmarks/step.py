@@ -15,6 +15,7 @@ from fxpgrad.benchmarks.training_programs import CLASSES, LAST_BLOCK, training_p
 from fxpgrad.program.execute import Executor
 from fxpgrad.program.head import split_before
 from fxpgrad.program.program import Program
+from fxpgrad.program.threads import ThreadedExecutor
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.trainer import Trainer
@@ -22,6 +23,7 @@ from fxpgrad.trainer.trainer import Trainer
 FORWARD = "forward"
 STEP, UPDATE = "step", "update alone"
 _EPSILON = 1e-3
+_THREADS = 2
 _LEARNING_RATE = 1e-6  # so small that thousands of timed steps leave the weights where they are
 
 
@@ -38,8 +40,9 @@ def step_cases(options: Options) -> list[Case]:
             Case(f"{label}, last block only", functools.partial(_build_last_block, batch), FORWARD),
             Case(f"{label}, scope lp", functools.partial(_build_probing, batch), FORWARD),
         ]
-    threads = functools.partial(_build_threads, "resnet8", 16, 25)
-    cases.append(Case("ResNet-8, batch 25, threads (wall time)", threads, f"{STEP}, 1 thread", wall=True))
+    for name, build in (("forward", _build_forward_threads), ("3 directions", _build_step_threads)):
+        label = f"ResNet-8, batch 25, {name}, threads (wall time)"
+        cases.append(Case(label, build, f"{_THREADS} threads", wall=True))
     cases.append(kernel_case())
     return cases
 
@@ -105,15 +108,25 @@ def _build_probing(batch: int) -> Built:
     )
 
 
-def _build_threads(network: str, width: int, batch: int) -> Built:
-    program = training_program(network, width)
-    make = functools.partial(_trainer, program, batch)
-    return Built(
-        tuple(
-            _step(make(threads=threads), f"{STEP}, {threads} thread{'s' if threads > 1 else ''}")
-            for threads in (1, 2)
-        )
-    )
+def _build_forward_threads() -> Built:
+    """Share the rows of a batch out; the ratio is the speed-up, on an idle machine."""
+    program, batch = training_program("resnet8", 16), 25
+    candidates = []
+    for threads in (_THREADS, 1):
+        executor = ThreadedExecutor(program, batch, threads)
+        executor.load_all(_inputs(program, batch))
+        candidates.append(Candidate(_threads_text(threads), executor.execute))
+    return Built(tuple(candidates))
+
+
+def _build_step_threads() -> Built:
+    """Share the passes of a step out; the ratio is the speed-up, on an idle machine."""
+    make = functools.partial(_trainer, training_program("resnet8", 16), 25, num_directions=3)
+    return Built(tuple(_step(make(threads=threads), _threads_text(threads)) for threads in (_THREADS, 1)))
+
+
+def _threads_text(threads: int) -> str:
+    return f"{threads} thread{'s' if threads > 1 else ''}"
 
 
 def _trainer(

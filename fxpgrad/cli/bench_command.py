@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
 from rich.table import Table
 
 from fxpgrad.benchmarks.candidate import OURS, Options
-from fxpgrad.benchmarks.markdown import report_as_markdown, time_text
+from fxpgrad.benchmarks.markdown import LARGE_TITLE, report_as_markdown, time_text
 from fxpgrad.benchmarks.nets import model_files
 from fxpgrad.benchmarks.peers.table import PEERS, peers_named
 from fxpgrad.benchmarks.plot import import_figure, plot_report
@@ -159,6 +159,8 @@ def _print(report: Report, folder: Path | None) -> None:
     )
     for suite in report.suites:
         print_rich(*_tables(suite))
+    if report.large_means():
+        print_rich(_means_table(LARGE_TITLE, report.large_means()))
     if folder is not None:
         print_rich(f"→ {folder}")
 
@@ -171,14 +173,18 @@ def _tables(suite: SuiteResult) -> list[Table | str]:
         parts += [f"  {note}" for note in case.notes]
     means = suite.geometric_means()
     if len(suite.cases) > 1 and means:
-        table = Table(title=f"{suite.name}: geometric means", title_justify="left")
-        table.add_column("against")
-        table.add_column("ratio", justify="right")
-        table.add_column("cases", justify="right")
-        for name, (mean, cases) in means.items():
-            table.add_row(name, f"{mean:.2f}", str(cases))
-        parts.append(table)
+        parts.append(_means_table(f"{suite.name}: geometric means", means))
     return parts
+
+
+def _means_table(title: str, means: Mapping[str, tuple[float, int]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("against")
+    table.add_column("ratio", justify="right")
+    table.add_column("cases", justify="right")
+    for name, (mean, cases) in means.items():
+        table.add_row(name, f"{mean:.2f}", str(cases))
+    return table
 
 
 def _table(suite: str, case: CaseResult) -> Table:

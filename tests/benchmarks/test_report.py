@@ -60,6 +60,15 @@ def test_geometric_means_over_cases_leave_base_and_peak_out():
     assert SuiteResult("step", suite.cases, averaged=False).geometric_means() == {}
 
 
+def test_means_of_large_products_go_over_suites():
+    large = [dataclasses.replace(result(slower=slower), large=True) for slower in (2.0, 8.0)]
+    suites = (SuiteResult("gemm", (large[0], result(slower=100.0))), SuiteResult("conv", (large[1],)))
+    report = Report(MACHINE, 2, 0.1, 1, suites)
+    assert report.large_means()["peer"] == (pytest.approx(4.0), 2)
+    assert report.as_json()["large_products"]["peer"] == {"ratio": pytest.approx(4.0), "cases": 2}
+    assert "| peer | 4.00 | 2 |" in report_as_markdown(report)
+
+
 def report() -> Report:
     suites = (SuiteResult("gemm", (result("first"), result("second"))), SuiteResult("peak", ()))
     return Report(MACHINE, 2, 0.1, 1, suites, ("a note",))
@@ -71,6 +80,7 @@ def test_json_survives_a_round_trip_and_has_the_promised_fields():
     assert payload["format"] == FORMAT
     assert payload.keys() == {
         "format", "environment", "rounds", "seconds", "threads", "suites", "notes",
+        "large_products",
     }  # fmt: skip
     assert payload["environment"].keys() == {
         "cpu", "cores", "load_average", "system", "python", "date", "versions",
@@ -79,7 +89,7 @@ def test_json_survives_a_round_trip_and_has_the_promised_fields():
     assert suite.keys() == {"name", "cases", "averaged", "geometric_means"}
     assert suite["geometric_means"]["peer"] == {"ratio": pytest.approx(2.0), "cases": 2}
     case = suite["cases"][0]
-    assert case.keys() == {"label", "base", "rows", "notes", "derived"}
+    assert case.keys() == {"label", "base", "rows", "notes", "derived", "large"}
     assert case["rows"][0].keys() == {
         "name", "median_seconds", "minimum_seconds", "samples", "clock", "ratio", "ratio_of_minima",
         "gmacs", "peak_share", "nanoseconds_per_unit", "result",

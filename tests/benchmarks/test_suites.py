@@ -87,7 +87,7 @@ def test_net_runs_and_is_compared_with_its_reference(tmp_path):
     path.write_bytes(litert.one_operator_model(layer))
     files = model_files([], [str(tmp_path)])
     assert files == (str(path),)
-    options = Options(peers_named(["litert"]), rounds=1, seconds=1e-4, models=files)
+    options = Options(peers_named(["litert", "tflm"]), rounds=1, seconds=1e-4, models=files)
     one, many = net_cases(options)
     assert (one.label, many.label) == ("net, batch 1", "net, batch 25")
     rows = {row.name: row for row in run_case(many, options).rows}
@@ -95,6 +95,8 @@ def test_net_runs_and_is_compared_with_its_reference(tmp_path):
     assert rows[f"{OURS} tosa_single"].result == "bits equal (tosa_single)"
     assert rows["litert-xnnpack"].result
     assert "litert-16x8" not in rows
+    if peers_named(["tflm"])[0].installed:
+        assert rows["tflm-reference"].result == "outputs equal ours"
 
 
 def test_a_model_that_cannot_be_read_as_integers_is_a_remark(tmp_path):
@@ -124,12 +126,20 @@ def test_step_case_runs_every_kind_of_step():
     assert all(row.ratio is not None for row in found.rows)
 
 
-@pytest.mark.parametrize("words", ["last block only", "scope lp", "threads"])
-def test_partial_and_threaded_steps_run(words):
+@pytest.mark.parametrize("words", ["last block only", "scope lp"])
+def test_partial_steps_run(words):
     case = next(case for case in step_cases(QUICK) if words in case.label)
     found = run_case(case, QUICK)
     assert any(row.name.startswith(STEP) for row in found.rows), found.notes
-    assert {row.clock for row in found.rows} == {"wall"} if words == "threads" else {"thread"}
+    assert {row.clock for row in found.rows} == {"thread"}
+
+
+@pytest.mark.parametrize("work", ["forward", "3 directions"])
+def test_two_threads_are_compared_with_one_in_wall_time(work):
+    case = next(case for case in step_cases(QUICK) if f"{work}, threads" in case.label)
+    found = run_case(case, QUICK)
+    assert [row.name for row in found.rows] == ["2 threads", "1 thread"], found.notes
+    assert {row.clock for row in found.rows} == {"wall"}
 
 
 def test_residual_network_can_be_cut_before_its_last_block():

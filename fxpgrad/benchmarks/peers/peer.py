@@ -72,9 +72,9 @@ class Peer:
     extra : str
         The extra of this package that installs it.
     kinds : set of str
-        The layers that it does.
-    prepare : callable
-        (layer, threads) to Prepared; it imports the library.
+        The layers that it does; none for a library that takes whole model files only.
+    prepare : callable or None
+        (layer, threads) to Prepared; it imports the library. None where there are no `kinds`.
     slow : bool
         Left out of layers of many multiply-adds.
     net : callable or None
@@ -86,7 +86,7 @@ class Peer:
     distribution: str
     extra: str
     kinds: frozenset[Kind]
-    prepare: Callable[[Layer, int], Prepared]
+    prepare: Callable[[Layer, int], Prepared] | None = None
     slow: bool = False
     net: Callable[[bytes, int, int], Network] | None = None
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fxpgrad.benchmarks.peers import litert, numpy, onnxruntime, torch
+from fxpgrad.benchmarks.peers import litert, numpy, onnxruntime, tflm, torch
 from fxpgrad.benchmarks.peers.peer import Peer
 from fxpgrad.errors import InputError
 from fxpgrad.graph.attributes import nearest
 
-PEERS: tuple[Peer, ...] = (*litert.PEERS, *onnxruntime.PEERS, *torch.PEERS, *numpy.PEERS)
+PEERS: tuple[Peer, ...] = (*litert.PEERS, *tflm.PEERS, *onnxruntime.PEERS, *torch.PEERS, *numpy.PEERS)
 
 
 def peers_named(names: Sequence[str]) -> tuple[Peer, ...]:
