@@ -233,11 +233,13 @@ class _ProbeTape:
         sizes = dict(spec.preparation.elements(shapes, call.parameters))
         parts = {name: prepared[name][offsets[name] : offsets[name] + size] for name, size in sizes.items()}
         roles = ("constant", "prepared", "parameter")
-        self._tape.add(
+        words = self._tape.add(
             spec.preparation.function,
             [argument for argument in spec.arguments if argument.role in roles],
             {**arguments, **parts},
         )
+        if "accumulator_bits" in words:
+            self._widths.setdefault(call.name, []).append(words["accumulator_bits"])
         return sizes
 
     def _add_perturbation(
