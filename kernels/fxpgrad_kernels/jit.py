@@ -11,10 +11,16 @@ directory is named by a hash of every source file of this package: any edit star
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import functools
 import hashlib
 import os
+import pickle
+import re
+import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +45,14 @@ __all__ = [
 
 _PACKAGE = Path(__file__).resolve().parent
 _FLAGS: dict[str, Any] = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
+# What reading a damaged entry of the cache raises: pickle says little of what it may be.
+_DAMAGED = (
+    pickle.UnpicklingError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError,
+    RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+_FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
+_FOLDERS_KEPT = 5
+_DAY = 24 * 60 * 60
 
 
 @functools.cache
@@ -56,17 +70,42 @@ def cache_directory() -> Path:
     """Return the directory that holds the machine code of the present sources.
 
     ``NUMBA_CACHE_DIR`` (Numba's own setting) names the parent if it is set; else the user's cache
-    directory is used, and a private temporary directory if that one cannot be written.
+    directory is used. One that cannot be written is used as it is if it holds machine code; if not, a
+    temporary directory takes its place until the process ends.
     """
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     parent = config.CACHE_DIR or os.path.join(home, "fxpgrad")
     path = Path(parent) / f"kernels-{source_hash()}"
     try:
         path.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path).close()
+        tempfile.TemporaryFile(dir=path).close()  # which also marks the folder as used now
     except OSError:
-        path = Path(tempfile.mkdtemp(prefix="fxpgrad-kernels-"))
+        if next(path.rglob("*.nbi"), None) is not None:
+            return path
+        with contextlib.suppress(OSError):
+            private = Path(tempfile.mkdtemp(prefix="fxpgrad-kernels-"))
+            atexit.register(shutil.rmtree, private, ignore_errors=True)
+            return private
+        return path  # nowhere to keep anything: every process compiles for itself
+    _forget_old_sources(path)
     return path
+
+
+def _forget_old_sources(used: Path) -> None:
+    """Remove the folders of other sources: what lies 30 days unused, and all but the 5 used last.
+
+    What was used within a day stays: its process may still run. One that lost its folder all the
+    same goes on without a cache.
+    """
+    others: list[tuple[int, Path]] = []
+    with contextlib.suppress(OSError):
+        for path in used.parent.iterdir():
+            if _FOLDER.fullmatch(path.name) and path != used and not path.is_symlink():
+                with contextlib.suppress(OSError):
+                    others.append((int(time.time() - path.stat().st_mtime), path))
+    for place, (age, path) in enumerate(sorted(others), start=2):
+        if age > 30 * _DAY or (age > _DAY and place > _FOLDERS_KEPT):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class _SourceKeyedLocator(caching.UserWideCacheLocator):  # type: ignore[misc]
@@ -81,6 +120,11 @@ class _SourceKeyedLocator(caching.UserWideCacheLocator):  # type: ignore[misc]
 
     def get_source_stamp(self) -> str:
         return source_hash()
+
+    def ensure_cache_path(self) -> None:
+        """Make the folder if it can be made; what is in one that cannot be written is still of use."""
+        with contextlib.suppress(OSError):
+            os.makedirs(self._cache_path, exist_ok=True)
 
     @classmethod
     def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _SourceKeyedLocator:
@@ -103,9 +147,23 @@ class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
     _impl_class = _CacheImpl
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return a kernel's machine code, None if there is none that can be read."""
         rtsys.initialize(target_context)
-        with self._guard_against_spurious_io_errors():
+        try:
             return self._load_overload(sig, target_context)
+        except _DAMAGED:  # cut short by a crash or a full disk, say: it is compiled and written anew
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a kernel's machine code; where that fails the kernel is there all the same."""
+        try:
+            self._save_overload(sig, data)
+        except OSError:  # a full disk, a read-only directory, a removed one
+            return
+        except _DAMAGED:  # an index that cannot be read: begin a new one
+            with contextlib.suppress(OSError):
+                self.flush()
+                self._save_overload(sig, data)
 
 
 def _compile_lazily(function: Callable[..., Any], **flags: Any) -> Any:

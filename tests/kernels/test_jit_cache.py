@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -102,8 +103,10 @@ def test_cache_directory_that_cannot_be_made_falls_back_to_a_private_one(sources
     blocked.write_text("in the way")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    assert run(REQUANTIZE, sources, blocked / "cache", TMPDIR=str(temporary)) == str(3 << 20)
-    assert machine_code(temporary)
+    code = textwrap.dedent(REQUANTIZE) + "from fxpgrad_kernels import jit; print(jit.cache_directory())"
+    result, used = run(code, sources, blocked / "cache", TMPDIR=str(temporary)).split()
+    assert result == str(3 << 20)
+    assert Path(used).parent == temporary
     assert blocked.read_text() == "in the way"
 
 
@@ -113,3 +116,75 @@ def test_read_only_cache_directory_falls_back_to_a_private_one(sources, tmp_path
     cache.mkdir(mode=0o500)
     assert run(REQUANTIZE, sources, cache) == str(3 << 20)
     assert machine_code(cache) == {}
+
+
+@pytest.mark.parametrize("suffix", [".nbc", ".nbi"])
+@pytest.mark.parametrize("left", [0, 50])
+def test_damaged_cache_files_are_made_anew(sources, tmp_path, suffix, left):
+    cache = tmp_path / "cache"
+    expected = run(REQUANTIZE, sources, cache)
+    damaged = [path for path in machine_code(cache) if path.suffix == suffix]
+    assert damaged
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:left])
+    assert run(REQUANTIZE, sources, cache) == expected
+    assert all(path.stat().st_size > left for path in damaged)
+    before = machine_code(cache)
+    assert run(REQUANTIZE, sources, cache) == expected
+    assert machine_code(cache) == before
+
+
+FULL_DISK = """
+    import numba.core.caching as caching
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+    caching.IndexDataCacheFile.save = full
+"""
+
+
+def test_a_full_disk_costs_the_cache_and_nothing_else(sources, tmp_path):
+    cache = tmp_path / "cache"
+    assert run(textwrap.dedent(FULL_DISK) + textwrap.dedent(REQUANTIZE), sources, cache) == str(3 << 20)
+    assert machine_code(cache) == {}
+
+
+READ_ONLY = """
+    import tempfile
+    def refuse(*arguments, **options):
+        raise OSError(30, "Read-only file system")
+    tempfile.TemporaryFile = refuse
+"""
+
+
+def test_machine_code_that_cannot_be_added_to_is_read(sources, tmp_path):
+    cache, temporary = tmp_path / "cache", tmp_path / "temporary"
+    temporary.mkdir()
+    expected = run(REQUANTIZE, sources, cache)
+    before = machine_code(cache)
+    code = textwrap.dedent(READ_ONLY) + textwrap.dedent(REQUANTIZE)
+    assert run(code, sources, cache, TMPDIR=str(temporary)) == expected
+    assert machine_code(cache) == before
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_private_directory_goes_with_its_process(sources, tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    code = textwrap.dedent(READ_ONLY) + textwrap.dedent(REQUANTIZE)
+    assert run(code, sources, tmp_path / "cache", TMPDIR=str(temporary)) == str(3 << 20)
+    assert list(temporary.iterdir()) == []
+
+
+def test_folders_of_other_sources_are_forgotten_when_they_are_old(sources, tmp_path):
+    cache = tmp_path / "cache"
+    day = 24 * 60 * 60
+    ages = {f"kernels-{number:016x}": number * 4 * day for number in range(10)}
+    for name, age in ages.items():
+        (cache / name).mkdir(parents=True)
+        os.utime(cache / name, (time.time() - age,) * 2)
+    (cache / "kernels-of-mine").mkdir()
+    (cache / "kernels-ffffffffffffffff").symlink_to(cache / "kernels-of-mine")
+    run("from fxpgrad_kernels import jit; jit.cache_directory()", sources, cache)
+    kept = {path.name for path in cache.iterdir()}
+    assert {"kernels-of-mine", "kernels-ffffffffffffffff"} < kept
+    assert kept & set(ages) == {f"kernels-{number:016x}" for number in range(4)}
