@@ -14,12 +14,18 @@ from pathlib import Path
 from fxpgrad import __version__
 from fxpgrad.benchmarks.peers.peer import Peer
 
+_INSTRUCTIONS = (
+    "sse4_1", "avx2", "avx512bw", "avx_vnni", "avx512_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve",
+)  # fmt: skip
 _LIBRARIES = ("numpy", "numba", "llvmlite", "scipy")
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Machine, software and load at the start of a run."""
+    """Machine, software and load at the start of a run.
+
+    instructions: those that multiply small integers, of the ones that the system names.
+    """
 
     cpu: str
     cores: int
@@ -28,6 +34,7 @@ class Environment:
     python: str
     date: str
     versions: dict[str, str]
+    instructions: tuple[str, ...] = ()
 
 
 def record_environment(peers: Sequence[Peer] = ()) -> Environment:
@@ -47,6 +54,7 @@ def record_environment(peers: Sequence[Peer] = ()) -> Environment:
         platform.python_version() + ("" if sys.implementation.name == "cpython" else " (not CPython)"),
         datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         versions,
+        integer_instructions(),
     )
 
 
@@ -59,6 +67,16 @@ def cpu_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine() or "unknown"
+
+
+def integer_instructions() -> tuple[str, ...]:
+    """Return which vector extensions for products of small integers the processor has (Linux only)."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ()
+    known = {word for line in lines if line.startswith(("flags", "Features")) for word in line.split()}
+    return tuple(name for name in _INSTRUCTIONS if name in known)
 
 
 def usable_cores() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from fxpgrad.benchmarks.candidate import PEAK
@@ -22,7 +23,8 @@ def _parts(report: Report) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     yield (
         f"{machine.date}, {machine.cpu}, {machine.cores} cores, load {load}, Python {machine.python}; "
-        f"{versions}. {report.rounds} rounds, {report.threads} thread(s)."
+        f"{versions}; instructions {', '.join(machine.instructions) or 'unknown'}. "
+        f"{report.rounds} rounds, {report.threads} thread(s)."
     )
     for suite in report.suites:
         measured = [case for case in suite.cases if case.rows]
@@ -75,7 +77,11 @@ def _table(suite: SuiteResult, cases: Sequence[CaseResult]) -> str:
     means = suite.geometric_means()
     if len(cases) > 1 and means:
         cells = ["geometric mean", "", ""] + [""] * (counted + shared)
-        lines.append([*cells, *(f"{means[name][0]:.2f}" if name in means else "" for name in others)])
+        inexact = {row.name for case in cases for row in case.rows if row.result.startswith("inexact")}
+        marks = {name: INEXACT if name in inexact else "" for name in others}
+        lines.append(
+            [*cells, *(f"{means[name][0]:.2f}{marks[name]}" if name in means else "" for name in others)]
+        )
     return _rows_text(lines)
 
 
@@ -94,6 +100,7 @@ def _cell(row: Row | None) -> str:
 def _verdicts(cases: Sequence[CaseResult]) -> list[str]:
     """Return a line for each candidate: what was found of its numbers, in how many cases, and an example."""
     found: dict[str, dict[str, list[str]]] = {}
+    ran = Counter(row.name for case in cases for row in case.rows)
     for case in cases:
         for row in case.rows:
             verdict, _, detail = row.result.partition(": ")
@@ -103,7 +110,7 @@ def _verdicts(cases: Sequence[CaseResult]) -> list[str]:
     lines = []
     for name, verdicts in found.items():
         parts = [
-            f"{verdict} in {len(details)} of {len(cases)} cases{details[0]}"
+            f"{verdict} in {len(details)} of {ran[name]} cases{details[0]}"
             for verdict, details in verdicts.items()
         ]
         lines.append(f"- {name}: {'; '.join(parts)}")

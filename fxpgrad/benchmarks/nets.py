@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,13 @@ def model_files(files: Sequence[str], folders: Sequence[str]) -> tuple[str, ...]
     Raises
     ------
     StoreError, ModelFileError
-        A file cannot be read, or a folder is none.
+        A file cannot be read or imported, or a folder is none.
     InputError
         A folder holds no .tflite file.
     """
     found = list(files)
     for file in files:
-        read_model(file)
+        only_input(program_from(read_model(file), file, None))
     for folder in folders:
         if not Path(folder).is_dir():
             raise StoreError(f"cannot read {folder}: it is not a directory")
@@ -44,7 +45,7 @@ def model_files(files: Sequence[str], folders: Sequence[str]) -> tuple[str, ...]
         if not inside:
             raise InputError(f"there is no .tflite file in {folder}")
         found += inside
-    return tuple(dict.fromkeys(found))
+    return tuple({Path(path).resolve(): path for path in reversed(found)}.values())[::-1]
 
 
 def net_cases(options: Options) -> list[Case]:
@@ -53,8 +54,9 @@ def net_cases(options: Options) -> list[Case]:
     A file that this package does not read (a float model, say) becomes a case whose only remark says why.
     """
     cases = []
+    stems = Counter(Path(path).stem for path in options.models)
     for path in options.models:
-        name = Path(path).stem
+        name = Path(path).stem if stems[Path(path).stem] == 1 else str(Path(path).with_suffix(""))
         try:
             program = program_from(read_model(path), path, None)
             values = program.tensors[only_input(program)].elements
@@ -130,5 +132,5 @@ def _peer_net(peer: Peer, content: bytes, x: NDArray[Any], expected: NDArray[Any
     verdict = "outputs equal ours"
     if differing.any():
         share = 100 * float((differing > 0).mean())
-        verdict = f"{share:.2g} % of outputs not ours, by up to {differing.max():.0f}"
+        verdict = f"outputs not ours: {share:.2g} % of them, by up to {differing.max():.0f}"
     return Candidate(peer.name, network.run, None, verdict)

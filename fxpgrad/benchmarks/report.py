@@ -73,7 +73,7 @@ class SuiteResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole run."""
+    """A whole run; finished: False if it was interrupted, and holds what had been measured by then."""
 
     environment: Environment
     rounds: int
@@ -81,6 +81,7 @@ class Report:
     threads: int
     suites: tuple[SuiteResult, ...]
     notes: tuple[str, ...] = ()
+    finished: bool = True
 
     def large_means(self) -> dict[str, tuple[float, int]]:
         """Return (geometric mean, number of cases) over the large products of all suites."""

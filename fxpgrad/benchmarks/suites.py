@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -65,12 +66,13 @@ def suites_named(names: Sequence[str]) -> tuple[Suite, ...]:
 def plan_cases(suites: Sequence[Suite], options: Options) -> dict[str, list[Case]]:
     """Return the cases of each suite that `options.only` leaves."""
     return {
-        suite.name: [case for case in suite.cases(options) if options.only in case.label] for suite in suites
+        suite.name: [case for case in suite.cases(options) if options.only.lower() in case.label.lower()]
+        for suite in suites
     }
 
 
 def run_suites(suites: Sequence[Suite], options: Options, on_case: OnCase | None = None) -> Report:
-    """Measure suites.
+    """Measure suites; Ctrl-C ends the run with what has been measured.
 
     on_case: called with (suite, case) just before each case is built.
     """
@@ -79,16 +81,20 @@ def run_suites(suites: Sequence[Suite], options: Options, on_case: OnCase | None
     notes = {peer.absence for peer in compared if not peer.installed}
     planned = plan_cases(suites, options)
     limit_blas_threads(options.threads)  # also for the exact sums: its idle threads spin for a while
-    results = []
-    for suite in suites:
-        measured = []
-        for case in planned[suite.name]:
-            if on_case is not None:
-                on_case(suite.name, case.label)
-            measured.append(run_case(case, options))
-        results.append(SuiteResult(suite.name, tuple(measured), suite.uses_peers))
+    measured: dict[str, list[CaseResult]] = {suite.name: [] for suite in suites}
+    finished = False
+    with contextlib.suppress(KeyboardInterrupt):
+        for suite in suites:
+            for case in planned[suite.name]:
+                if on_case is not None:
+                    on_case(suite.name, case.label)
+                measured[suite.name].append(run_case(case, options))
+        finished = True
+    results = tuple(
+        SuiteResult(suite.name, tuple(measured[suite.name]), suite.uses_peers) for suite in suites
+    )
     return Report(
-        environment, options.rounds, options.seconds, options.threads, tuple(results), tuple(sorted(notes))
+        environment, options.rounds, options.seconds, options.threads, results, tuple(sorted(notes)), finished
     )
 
 

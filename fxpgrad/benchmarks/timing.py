@@ -75,9 +75,11 @@ def interleave(
     gc.disable()
     try:
         for _ in range(rounds):
-            for name, run in runs.items():
-                if spent[name] > _OVERDRAFT * seconds:
-                    continue
+            left = [name for name in runs if spent[name] <= _OVERDRAFT * seconds]
+            if not left:
+                break
+            for name in left:
+                run = runs[name]
                 sample = _sample(run, calls[name], CLOCKS[clocks[name]])
                 samples[name].append(sample)
                 spent[name] += sample * calls[name]

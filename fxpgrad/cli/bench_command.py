@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 from rich.table import Table
 
 from fxpgrad.benchmarks.candidate import OURS, Options
-from fxpgrad.benchmarks.markdown import LARGE_TITLE, report_as_markdown, time_text
+from fxpgrad.benchmarks.markdown import INEXACT, LARGE_TITLE, report_as_markdown, time_text
 from fxpgrad.benchmarks.nets import model_files
 from fxpgrad.benchmarks.peers.table import PEERS, peers_named
 from fxpgrad.benchmarks.plot import import_figure, plot_report
@@ -29,6 +30,7 @@ from fxpgrad.cli.terminal import (
 )
 from fxpgrad.errors import InputError, MissingExtraError, StoreError
 from fxpgrad.files import write_atomically
+from fxpgrad.graph.attributes import nearest
 
 _JSON, _TABLES, _PLOT = "bench.json", "bench.md", "bench.png"
 _EPILOG = "Suites: " + "; ".join(f"{suite.name}: {suite.about}" for suite in SUITES.values()) + "."
@@ -49,11 +51,25 @@ _EPILOG = "Suites: " + "; ".join(f"{suite.name}: {suite.about}" for suite in SUI
     help="Libraries (litert) or variants (litert-xnnpack) to compare with; none for nothing. [default: all]",
 )
 @click.option(
-    "--rounds", default=15, show_default=True, help="Times that each candidate is sampled, in turn."
+    "--rounds",
+    type=click.IntRange(1, 10_000),
+    default=15,
+    show_default=True,
+    help="Times that each candidate is sampled, in turn.",
 )
-@click.option("--seconds", default=0.2, show_default=True, help="Time for all samples of one candidate.")
 @click.option(
-    "--threads", default=1, show_default=True, help="Threads for each candidate; above 1: wall times."
+    "--seconds",
+    type=click.FloatRange(0, 3600, min_open=True),
+    default=0.2,
+    show_default=True,
+    help="Time for all samples of one candidate.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Threads for each candidate; above 1: wall times.",
 )
 @click.option("--only", default="", metavar="TEXT", help="Only the cases whose name holds TEXT.")
 @click.option("--w16", "wide", is_flag=True, help="Layers with 16-bit weights too, in 32- and 64-bit sums.")
@@ -80,12 +96,9 @@ def bench_command(
     (fxpgrad, or a forward pass) is faster. Integer peers are first compared with exact sums at full-range
     operands. Without SUITES all are run, nets only if there are model files.
     """
+    if math.isnan(seconds):  # which no range excludes
+        raise InputError("--seconds must be a number above 0 and at most 3600; got nan")
     chosen = suites_named(suites)
-    if rounds < 1 or threads < 1 or not 0 < seconds < 3600:
-        raise InputError(
-            "rounds and threads must be at least 1, and seconds positive; "
-            f"got {rounds}, {threads} and {seconds:g}"
-        )
     files = model_files(models, folders)
     if not files:
         wanting = [suite.name for suite in chosen if suite.needs_models]
@@ -95,11 +108,14 @@ def bench_command(
             warn(f"suite {name} is left out: it needs model files (--model or --models)")
         chosen = tuple(suite for suite in chosen if not suite.needs_models)
     compared = PEERS if peers is None else peers_named([] if peers == "none" else peers.split(","))
+    for note in dict.fromkeys(peer.absence for peer in compared if not peer.installed):
+        warn(note)
     options = Options(compared, rounds, seconds, threads, files, only, wide)
     planned = plan_cases(chosen, options)
     total = sum(len(cases) for cases in planned.values())
     if not total:
-        raise InputError(f"no case's name holds {only!r}")
+        labels = [case.label for suite in chosen for case in suite.cases(options)]
+        raise InputError(f"no case's name holds {only!r}{nearest(only, tuple(labels))}")
     folder = None if out is None else _writable_folder(out)
     with progress_bar() as bar:
         task = bar.add_task("", total=total)
@@ -111,19 +127,23 @@ def bench_command(
             started += 1
 
         report = run_suites(chosen, options, on_case)
-    for note in report.notes:
-        warn(note)
-    if folder is not None:
-        _write(report, folder)
     if as_json:
         print_json(report.as_json())
     else:
-        _print(report, folder)
+        _print(report)
+    if folder is not None:  # after the results are out: a disk may be full by now
+        _write(report, folder)
+    if not report.finished:
+        raise KeyboardInterrupt
+    if not any(case.rows for suite in report.suites for case in suite.cases):
+        raise InputError("nothing could be measured: the remarks above say why")
 
 
 def _writable_folder(out: str) -> Path:
     """Make the directory, and check that the files can be written, before anything is measured."""
     folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"cannot write {out}: it is not a directory")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -147,9 +167,10 @@ def _write(report: Report, folder: Path) -> None:
     buffer = io.BytesIO()
     plot_report(report).savefig(buffer, format="png", dpi=120)
     write_atomically(folder / _PLOT, buffer.getvalue())
+    click.echo(f"fxpgrad: wrote {folder}", err=True)
 
 
-def _print(report: Report, folder: Path | None) -> None:
+def _print(report: Report) -> None:
     machine = report.environment
     load = ", ".join(f"{value:g}" for value in machine.load_average) or "unknown"
     print_rich(
@@ -161,8 +182,8 @@ def _print(report: Report, folder: Path | None) -> None:
         print_rich(*_tables(suite))
     if report.large_means():
         print_rich(_means_table(LARGE_TITLE, report.large_means()))
-    if folder is not None:
-        print_rich(f"→ {folder}")
+    if not report.finished:
+        print_rich("interrupted: what had been measured by then")
 
 
 def _tables(suite: SuiteResult) -> list[Table | str]:
@@ -188,14 +209,22 @@ def _means_table(title: str, means: Mapping[str, tuple[float, int]]) -> Table:
 
 
 def _table(suite: str, case: CaseResult) -> Table:
+    """Return a case's table: no number is ever cut, † marks inexact numbers, details stand below."""
     table = Table(title=f"{suite}: {case.label}", title_justify="left")
     table.add_column("candidate", no_wrap=True)
     columns = [column for column in _COLUMNS if any(column[1](row) for row in case.rows)]
     for title, _ in columns:
-        table.add_column(title, justify="left" if title == "numbers" else "right")
+        table.add_column(title, justify="right", no_wrap=True)
+    exact = [row.name for row in case.rows if row.result == "exact"]
+    details = [f"exact: {', '.join(exact)}"] if exact else []
     for row in case.rows:
         style = "bold" if row.name in (case.base, OURS) else None
-        table.add_row(row.name, *(text(row) for _, text in columns), style=style)
+        inexact = row.result.startswith("inexact")
+        table.add_row(row.name + INEXACT * inexact, *(text(row) for _, text in columns), style=style)
+        if row.result and row.result != "exact":
+            details.append(f"{row.name}: {row.result}")
+    if details:
+        table.caption, table.caption_justify = "\n".join(details), "left"
     return table
 
 
@@ -205,12 +234,9 @@ def _number(value: float | None, form: str) -> str:
 
 _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("median", lambda row: time_text(row.median_seconds)),
-    ("min", lambda row: time_text(row.minimum_seconds)),
     ("ratio", lambda row: _number(row.ratio, ".2f")),
-    ("of minima", lambda row: _number(row.ratio_of_minima, ".2f")),
     ("GMAC/s", lambda row: _number(row.gmacs, ".1f")),
     ("of peak", lambda row: _number(row.peak_share, ".0%")),
     ("ns/weight", lambda row: _number(row.nanoseconds_per_unit, ".2f")),
     ("clock", lambda row: "" if row.clock == "thread" else row.clock),
-    ("numbers", lambda row: row.result),
 )

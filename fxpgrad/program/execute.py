@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -51,7 +52,7 @@ class Executor:
     def __init__(self, program: Program, batch: int = 1, *, like: Executor | None = None) -> None:
         """Plan and bind; `like`, an executor of the same Program, lends its prepared constants."""
         self.program = program
-        self.batch = batch
+        self.batch = batch = positive("batch", batch)
         if like is None:
             check_program(program)
             self.prepared = {call.name: prepared_constants(program, call) for call in program.calls}
@@ -188,6 +189,17 @@ def named_inputs(program: Program, feed: Feed) -> dict[str, NDArray[Any]]:
     return dict(feed)
 
 
+def positive(name: str, value: Any) -> int:
+    """Return an integer of at least 1, or raise `InputError` naming what it is."""
+    try:
+        number = 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise InputError(f"{name} must be an integer of at least 1; got {value!r}")
+    return number
+
+
 def check_input(info: TensorInfo, x: NDArray[Any], batch: int | None = None) -> None:
     """Raise `InputError` unless x is a non-empty batch of the tensor's own dtype and shape."""
     if not isinstance(x, np.ndarray) or x.dtype != np.dtype(info.outer_dtype):
@@ -218,7 +230,7 @@ def check_feed(program: Program, feed: Feed) -> int:
 
 def run_batches(program: Program, feed: Feed, batch: int = 32) -> Iterator[tuple[Executor, Feed]]:
     """Yield (executor, rows) for each stretch of rows; a stateful Program runs them one by one, in order."""
-    total = check_feed(program, feed)
+    total, batch = check_feed(program, feed), positive("batch", batch)
     arrays = named_inputs(program, feed)
     executor = Executor(program, 1 if program.variables else min(batch, total))
     for start in range(0, total, executor.batch):

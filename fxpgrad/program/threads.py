@@ -7,7 +7,7 @@ threads are enough: nothing here can abort, and no thread starts others.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError
-from fxpgrad.program.execute import Executor, Feed, check_feed, named_inputs, run_program
+from fxpgrad.program.execute import Executor, Feed, check_feed, named_inputs, positive, run_program
 from fxpgrad.program.program import Program
 
 
@@ -29,8 +29,7 @@ class ThreadedExecutor:
     """
 
     def __init__(self, program: Program, batch: int, threads: int) -> None:
-        if not isinstance(threads, int) or threads < 1:
-            raise InputError(f"threads must be an integer of at least 1; got {threads!r}")
+        threads, batch = positive("threads", threads), positive("batch", batch)
         if program.variables and threads > 1:
             raise InputError(f"program {program.name} keeps state from row to row: it runs on one thread")
         count = min(threads, batch)
@@ -57,9 +56,13 @@ class ThreadedExecutor:
         if self._pool is None:
             self._executors[0].execute()
             return
-        others = [self._pool.submit(executor.execute) for executor in self._executors[1:]]
+        others: list[Future[None]] = []
         try:
+            for executor in self._executors[1:]:
+                others.append(self._pool.submit(executor.execute))
             self._executors[0].execute()
+        except RuntimeError as error:  # the system gives no more threads, or no memory for their stacks
+            raise InputError(f"cannot run {len(self._executors)} threads ({error}); use fewer") from error
         finally:
             wait(others)
         for other in others:
@@ -84,6 +87,7 @@ def threaded_batches(
 ) -> Iterator[tuple[ThreadedExecutor, Feed]]:
     """Yield (executor, rows) for each stretch of rows, `batch` a thread at a time."""
     total = check_feed(program, feed)
+    threads, batch = positive("threads", threads), positive("batch", batch)
     arrays = named_inputs(program, feed)
     executor = None
     for start in range(0, total, batch * threads):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError, TrainingError
-from fxpgrad.program.execute import Executor, check_input, run_program
+from fxpgrad.program.execute import Executor, check_input, positive, run_program
 from fxpgrad.program.head import split_before
 from fxpgrad.program.program import Program
 from fxpgrad.program.prove import with_proved_accumulators
@@ -72,8 +72,9 @@ class Trainer:
                 f"program {program.name} keeps state from row to row ({', '.join(program.variables)}); "
                 "training a stateful network is not supported"
             )
-        if not isinstance(threads, int) or threads < 1:
-            raise InputError(f"threads must be an integer of at least 1; got {threads!r}")
+        threads = positive("threads", threads)
+        if not isinstance(paired, bool):
+            raise InputError(f"paired must be True or False; got {paired!r}")
         self.trainables = make_trainables(program, config)
         first = min(index for index, call in enumerate(program.calls) if call.name == self.trainables[0].call)
         self._frozen, active = split_before(program, first)

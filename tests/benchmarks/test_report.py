@@ -80,10 +80,10 @@ def test_json_survives_a_round_trip_and_has_the_promised_fields():
     assert payload["format"] == FORMAT
     assert payload.keys() == {
         "format", "environment", "rounds", "seconds", "threads", "suites", "notes",
-        "large_products",
+        "large_products", "finished",
     }  # fmt: skip
     assert payload["environment"].keys() == {
-        "cpu", "cores", "load_average", "system", "python", "date", "versions",
+        "cpu", "cores", "load_average", "system", "python", "date", "versions", "instructions",
     }  # fmt: skip
     suite = payload["suites"][0]
     assert suite.keys() == {"name", "cases", "averaged", "geometric_means"}
@@ -96,24 +96,22 @@ def test_json_survives_a_round_trip_and_has_the_promised_fields():
     }  # fmt: skip
 
 
-def test_figure_has_a_panel_for_each_suite_with_bars():
+def test_figure_has_a_panel_for_each_suite_and_a_dot_for_each_ratio():
     pytest.importorskip("matplotlib")
     figure = plot_report(report())
     (panel,) = figure.axes
     assert panel.get_title() == "gemm"
-    bars = panel.patches
-    assert len(bars) == 4  # two cases, two candidates that are neither base nor peak
-    assert [bar.get_width() for bar in bars[::2]] == pytest.approx([2.0, 2.0])
-    assert bars[0].get_hatch() == "//"
-    assert bars[1].get_hatch() is None
-    assert any(list(line.get_xdata()) == [1.0, 1.0] for line in panel.lines)
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["peer", "update"]
+    dots = [line for line in panel.lines if line.get_marker() == "o"]
+    assert sum(len(line.get_xdata()) for line in dots) == 4  # two candidates in two cases
+    assert any(line.get_markerfacecolor() == "white" and len(line.get_xdata()) for line in dots)
 
 
 def test_markdown_has_a_line_a_case_and_marks_what_is_inexact():
     text = report_as_markdown(report())
     assert "| case | base | time | GMAC/s | of peak | peer | update |" in text
     assert "| first | fxpgrad | 1.5 µs | 0.7 | 50% | 2.00† | 1.00 (20.00 ns) |" in text
-    assert "| geometric mean |  |  |  |  | 2.00 | 1.00 |" in text
+    assert "| geometric mean |  |  |  |  | 2.00† | 1.00 |" in text
     assert "- peer: inexact in 2 of 2 cases (in first 1 % of sums, by ≤ 1)" in text
     assert "- first: a remark" in text
     assert "a processor" in text

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from fxpgrad.benchmarks import suites
+from fxpgrad.errors import StoreError
 from tests.cli.small_models import assert_refused, call
 
 SMALLEST = ("bench", "gemm", "--only", "1x640x128", "--rounds", "1", "--seconds", "0.0001")
@@ -52,6 +54,51 @@ def test_absent_peer_is_left_out_with_the_extra_that_installs_it(monkeypatch):
     assert "litert" not in result.stdout.partition("gemm:")[2]
 
 
+def test_no_number_is_cut_on_a_narrow_terminal(monkeypatch):
+    monkeypatch.setattr("fxpgrad.cli.terminal._PLAIN_WIDTH", 80)
+    result = call(*SMALLEST, "--peers", "numpy")
+    assert "…" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_results_are_out_before_files_are_written(tmp_path, monkeypatch):
+    def full(path, content):
+        raise StoreError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr("fxpgrad.cli.bench_command.write_atomically", full)
+    result = call(*SMALLEST, "--peers", "none", "--json", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "No space left" in result.stderr
+    assert json.loads(result.stdout)["finished"]
+
+
+def test_ctrl_c_shows_what_was_measured(monkeypatch):
+    measure, seen = suites.run_case, []
+
+    def interrupt(case, options):
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(case)
+        return measure(case, options)
+
+    monkeypatch.setattr(suites, "run_case", interrupt)
+    result = call(
+        "bench", "gemm", "--only", "1x", "--rounds", "1", "--seconds", "0.0001", "--peers", "none", "--json"
+    )
+    assert result.exit_code == 130
+    payload = json.loads(result.stdout)
+    assert not payload["finished"]
+    assert [len(suite["cases"]) for suite in payload["suites"]] == [1]
+
+
+def test_a_run_that_measured_nothing_is_no_success(tmp_path):
+    (tmp_path / "broken.tflite").write_bytes(b"....TFL3" + bytes(64))
+    assert_refused(call("bench", "nets", "--model", tmp_path / "broken.tflite", "--peers", "none"), "broken")
+    result = call("bench", "nets", "--models", tmp_path, "--peers", "none")
+    assert result.exit_code == 2
+    assert "nothing could be measured" in result.stderr
+
+
 def test_help_lists_the_suites():
     result = call("bench", "--help")
     for name in ("peak", "gemm", "conv", "pointwise", "depthwise", "nets", "step", "compile"):
@@ -67,7 +114,12 @@ def test_help_lists_the_suites():
         (["gemm", "--threads", "0"], ["threads"]),
         (["gemm", "--seconds", "nan"], ["seconds"]),
         (["gemm", "--rounds", "many"], ["many", "--help"]),
+        (["gemm", "--rounds", "1" + 20 * "0"], ["rounds", "10000"]),
+        (["gemm", "--threads", "9" * 20], ["threads", "256"]),
+        (["gemm", "--seconds", "7200"], ["seconds", "3600"]),
         (["gemm", "--only", "no such layer"], ["no such layer"]),
+        (["gemm", "--only", "1x640x129"], ["did you mean 1x640x128"]),
+        (["gemm", "--out", "/dev/null"], ["not a directory"]),
         (["nets"], ["--model"]),
         (["nets", "--model", "missing.tflite"], ["cannot read missing.tflite"]),
         (["nets", "--models", "missing"], ["cannot read missing"]),

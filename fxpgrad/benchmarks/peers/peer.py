@@ -106,7 +106,8 @@ class Peer:
     @property
     def absence(self) -> str:
         """What to say if it is not installed."""
-        return f'{self.name} is left out: pip install "fxpgrad[{self.extra}]" installs {self.distribution}'
+        library = self.name.partition("-")[0]
+        return f'{library} is left out: pip install "fxpgrad[{self.extra}]" installs {self.distribution}'
 
 
 @dataclass(frozen=True, slots=True)
