@@ -73,5 +73,5 @@ def test_threads_that_the_system_refuses_are_said_and_the_others_awaited(monkeyp
         return submit(job)
 
     monkeypatch.setattr(executor._pool, "submit", refuse_second)
-    with pytest.raises(InputError, match="cannot run 3 threads .*use fewer"):
+    with pytest.raises(InputError, match=r"cannot run 3 threads .*use fewer"):
         executor.execute()
