@@ -1,0 +1,70 @@
+"""Laws of gains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from fxpgrad_kernels.training.gain import HIGHEST, LOWEST, ONE, scale_multipliers
+from fxpgrad_kernels.training.gain_ref import scale_multipliers_ref
+from tests.kernels.training.cases import generators
+
+
+def any_layer(rng):
+    channels = int(rng.integers(1, 20))
+    multiplier = rng.choice([0, 2**30, 2**30 + 1, 2**31 - 1, int(rng.integers(2**30, 2**31))], channels)
+    gains = [ONE, ONE + 1, LOWEST, LOWEST - 1, HIGHEST, 0, -(2**31), int(rng.integers(LOWEST, HIGHEST))]
+    gain = rng.choice(gains, channels if rng.random() < 0.7 else 1)
+    shift = rng.integers(-28, 30, channels)
+    return multiplier.astype(np.int32), shift.astype(np.int32), gain.astype(np.int32)
+
+
+def run(multiplier, shift, gain):
+    outputs = np.full((2, multiplier.size), -5, np.int32)
+    cut = scale_multipliers(multiplier, shift, gain, outputs[0], outputs[1])
+    return outputs[0], outputs[1], cut
+
+
+@given(rng=generators)
+def test_scaled_multipliers_equal_definition(rng):
+    layer = any_layer(rng)
+    new_multiplier, new_shift, cut = run(*layer)
+    expected = scale_multipliers_ref(*layer)
+    np.testing.assert_array_equal(new_multiplier, expected[0])
+    np.testing.assert_array_equal(new_shift, expected[1])
+    gains = np.broadcast_to(layer[2], layer[0].shape)
+    assert cut == int(((gains < LOWEST) | (gains > HIGHEST)).sum())
+
+
+@given(rng=generators)
+def test_results_are_normalized_and_within_half_a_unit(rng):
+    multiplier, shift, gain = any_layer(rng)
+    new_multiplier, new_shift, _ = run(multiplier, shift, gain)
+    for m, s, g, new_m, new_s in zip(
+        multiplier.tolist(), shift.tolist(), np.broadcast_to(gain, multiplier.shape).tolist(),
+        new_multiplier.tolist(), new_shift.tolist(), strict=True,
+    ):  # fmt: skip
+        if m == 0:
+            assert (new_m, new_s) == (0, 0)
+            continue
+        assert 2**30 <= new_m < 2**31
+        assert -31 <= new_s <= 30
+        exact = m * max(LOWEST, min(HIGHEST, g))  # in units of 2**(s - 61)
+        scale = 2 ** (new_s - s + 30)
+        assert abs(2 * (new_m * scale - exact)) <= 2 * scale
+
+
+@pytest.mark.parametrize("m", [2**30, 2**30 + 12345, 2**31 - 1])
+def test_gain_of_one_changes_nothing(m):
+    found = run(np.full(1, m, np.int32), np.full(1, -9, np.int32), np.full(1, ONE, np.int32))
+    assert (int(found[0][0]), int(found[1][0]), found[2]) == (m, -9, 0)
+
+
+def test_a_carry_into_the_next_power_is_normalized():
+    """(2**31 - 1) * (2**30 - 1) rounds to 2**31 - 3, but one just below a power of two carries."""
+    multiplier = np.full(1, 2**31 - 1, np.int32)
+    for gain in range(2**30, 2**30 + 3):
+        found = run(multiplier, np.zeros(1, np.int32), np.full(1, gain, np.int32))
+        expected = scale_multipliers_ref(multiplier, np.zeros(1, np.int32), np.full(1, gain, np.int32))
+        assert (found[0][0], found[1][0]) == (expected[0][0], expected[1][0])
