@@ -15,7 +15,7 @@ from fxpgrad_kernels.training.exact_gradient_ref import add_outer_products_ref, 
 from fxpgrad_kernels.training.steps import saturate
 
 WORDS = 1024  # random words at a time
-_NEAREST, _STOCHASTIC = np.int64(0), np.int64(1)
+_STOCHASTIC, _FLOOR = np.int64(1), np.int64(2)
 _PURPOSE_ROUNDING = np.int64(1)
 
 
@@ -42,7 +42,7 @@ def add_outer_products(features, residuals, before, before_bias, gradient, bias_
 @device
 def _rounded(value, right, rule, word):
     """Return value / 2**right rounded by the rule; |value| < 2**62, right in [1, 93], word uint32."""
-    if rule != _NEAREST and rule != _STOCHASTIC:
+    if rule == _FLOOR:
         return value >> min(right, np.int64(63))
     magnitude = abs(value)
     if rule == _STOCHASTIC:
