@@ -8,7 +8,10 @@ from typing import Literal, get_args
 
 from fxpgrad.errors import InputError
 
-Scope = Literal["ft", "lp"]
+Scope = Literal["ft", "lp", "affine"]
+Rows = Literal["shared", "split"]
+Schedule = Literal["constant", "linear"]
+Head = Literal["forward", "exact"]
 DistributionName = Literal["gaussian", "rademacher"]
 FormName = Literal["exact", "paper"]
 RoundingName = Literal["nearest", "stochastic", "floor"]
@@ -20,14 +23,31 @@ class TrainerConfig:
 
     Attributes
     ----------
-    scope : {"ft", "lp"}
-        Train every weight and bias (full fine-tuning), or those of the last layer (linear probing).
+    scope : {"ft", "lp", "affine"}
+        Train every weight and bias (full fine-tuning), those of the last layer (linear probing), or what
+        requantization carries: each layer's bias and, through gains, its multipliers. The affine scope
+        touches no weight, so that it works at any weight width.
     num_directions : int in [1, 64]
-        m: directions, that is pairs of inferences, per step.
+        m: directions per step.
+    rows : {"shared", "split"}
+        Every direction sees the whole batch (2 m inferences of it), or a part of its own (2 inferences in
+        all): with m equal to the batch, one direction a sample. Splitting is for scopes of few values.
     epsilon : float > 0
-        Size of the probe in real weight units; becomes round(epsilon / weight step) per channel.
+        Size of the probe in units of what is probed (see `relative`); rounded to steps per channel.
     learning_rate : float > 0
-        eta: size of a step in real weight units.
+        eta: size of a step in the same units. The signs of m directions are averaged (shared), or
+        summed and divided by sqrt(m) (split).
+    relative : bool
+        Kernel-wise normalization (paper, section 4): the unit is not 1 but each kernel's own size, the root
+        mean square of its weights; for a bias, 32 steps of its layer's output. The affine scope is always
+        relative: gains are factors.
+    schedule : {"constant", "linear"}
+        The learning rate over `Trainer.fit`: as it is, or falling to zero in 64 stairs.
+    head : {"forward", "exact"}
+        Train the last layer by forward gradients like the rest, or by its exact integer gradient.
+    head_rate : float > 0
+        Size of a step of the exact head, in units of one over the mean square of a feature vector whose
+        features are 32 steps of their scale.
     distribution : {"gaussian", "rademacher"}
         What z is drawn from.
     form : {"exact", "paper"}
@@ -45,8 +65,13 @@ class TrainerConfig:
 
     scope: Scope = "ft"
     num_directions: int = 3
+    rows: Rows = "shared"
     epsilon: float = 1e-3
     learning_rate: float = 1e-3
+    relative: bool = False
+    schedule: Schedule = "constant"
+    head: Head = "forward"
+    head_rate: float = 1.0
     distribution: DistributionName = "gaussian"
     form: FormName = "exact"
     rounding: RoundingName = "stochastic"
@@ -57,6 +82,9 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         for name, choices in (
             ("scope", get_args(Scope)),
+            ("rows", get_args(Rows)),
+            ("schedule", get_args(Schedule)),
+            ("head", get_args(Head)),
             ("distribution", get_args(DistributionName)),
             ("form", get_args(FormName)),
             ("rounding", get_args(RoundingName)),
@@ -71,7 +99,7 @@ class TrainerConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise InputError(f"{name} must be an integer in [{low}, {high}]; got {value!r}")
-        for name in ("epsilon", "learning_rate"):
+        for name in ("epsilon", "learning_rate", "head_rate"):
             value = getattr(self, name)
             if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
                 raise InputError(f"{name} must be a positive finite number; got {value!r}")

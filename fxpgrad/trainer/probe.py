@@ -19,6 +19,7 @@ from fxpgrad.program.program import Call, Program
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.trainable import Trainable, distribution_code, form_code
 from fxpgrad_kernels.random.distributions import direction_table
+from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec, aligned_zeros
 from fxpgrad_kernels.tape import Tape
 from fxpgrad_kernels.training.perturb import BLOCK
@@ -35,6 +36,7 @@ class _LayerScratch:
         self._bytes = aligned_zeros(
             max(
                 _lined(_scratch_bytes(item, slabs_of(call, item)) for item in trained[call.name])
+                + _lined(size for _, size in _scaled_bytes(executor, call))
                 + _lined(array.nbytes for array in executor.prepared[call.name].values())
                 for call in executor.program.calls
                 if call.name in trained
@@ -60,8 +62,17 @@ class _LayerScratch:
         values = {
             item.role: take(_scratch_bytes(item, slabs_of(call, item)), item.values.dtype) for item in items
         }
+        if "gain" in values:
+            values |= {role: take(size, np.dtype("int32")) for role, size in _scaled_bytes(executor, call)}
         prepared = executor.prepared[call.name]
         return values, {name: take(array.nbytes, array.dtype) for name, array in prepared.items()}
+
+
+def _scaled_bytes(executor: Executor, call: Call) -> list[tuple[str, int]]:
+    """Return the requantization constants of a call that gains change, with their sizes."""
+    constants = executor.program.constants
+    roles = ("multiplier", "shift")
+    return [(role, constants[call.constants[role]].data.nbytes) for role in roles if role in call.constants]
 
 
 def _lined(sizes: Iterable[int]) -> int:
@@ -191,7 +202,33 @@ class _ProbeTape:
             self._add_perturbation(probe, own["bias"], slice(None), [values["bias"] for values, _ in places])
             for arrays, (values, _) in zip(changed, places, strict=True):
                 arrays["bias"] = values["bias"]
-        weights = own["weights"]
+        if "gain" in own:
+            self._add_gains(probe, bound, own["gain"], [values for values, _ in places])
+            for arrays, (values, _) in zip(changed, places, strict=True):
+                arrays |= {role: values[role] for role in ("multiplier", "shift")}
+        if "weights" in own:
+            self._add_weights(probe, bound, own["weights"], places, changed)
+        else:
+            for one, arrays, (_, prepared) in zip(bound, changed, places, strict=True):
+                self._add_preparation(
+                    call, {**one.arguments(), **arrays}, prepared, dict.fromkeys(prepared, 0)
+                )
+        for one, arrays, (_, prepared) in zip(bound, changed, places, strict=True):
+            words = self._tape.add(
+                call.spec.function, call.spec.arguments, {**one.arguments(), **arrays, **prepared}
+            )
+            self._widths.setdefault(call.name, []).append(words["accumulator_bits"])
+
+    def _add_weights(
+        self,
+        probe: Probe,
+        bound: Sequence[BoundCall],
+        weights: Trainable,
+        places: Sequence[tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]],
+        changed: Sequence[dict[str, NDArray[Any]]],
+    ) -> None:
+        """Perturb and prepare the weights slab by slab; `changed` holds the other new constants, and gets them."""
+        call = bound[0].call
         slabs = slabs_of(call, weights)
         offsets = dict.fromkeys(places[0][1], 0)
         for slab in slabs:
@@ -212,11 +249,25 @@ class _ProbeTape:
                             arguments[argument.name] = arguments[argument.name][slab]
                 sizes = self._add_preparation(call, arguments, prepared, offsets)
             offsets = {name: offset + sizes.get(name, 0) for name, offset in offsets.items()}
-        for one, arrays, (_, prepared) in zip(bound, changed, places, strict=True):
-            words = self._tape.add(
-                call.spec.function, call.spec.arguments, {**one.arguments(), **arrays, **prepared}
-            )
-            self._widths.setdefault(call.name, []).append(words["accumulator_bits"])
+
+    def _add_gains(
+        self,
+        probe: Probe,
+        bound: Sequence[BoundCall],
+        item: Trainable,
+        values: Sequence[Mapping[str, NDArray[Any]]],
+    ) -> None:
+        """Perturb the gains, and write the multipliers and shifts that they make."""
+        self._add_perturbation(probe, item, slice(None), [own["gain"] for own in values])
+        spec = kernel_named("scale_multipliers")
+        for one, own in zip(bound, values, strict=True):
+            arguments = {
+                **one.arguments(),
+                "gain": own["gain"],
+                "new_multiplier": own["multiplier"],
+                "new_shift": own["shift"],
+            }
+            self._draws.append({"result": self._tape.add(spec.function, spec.arguments, arguments)["result"]})
 
     def _add_preparation(
         self,

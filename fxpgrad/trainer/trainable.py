@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,37 +10,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import TrainingError
-from fxpgrad.program.program import Constant, Program
+from fxpgrad.program.program import Call, Constant, Program
 from fxpgrad.trainer.config import TrainerConfig
+from fxpgrad.trainer.units import GAIN_SCALE, scale_of, unit_of
 from fxpgrad_kernels.arithmetic.profiles import PROFILES
 from fxpgrad_kernels.random.distributions import Distribution, direction_table
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
+from fxpgrad_kernels.training.gain import ONE
 from fxpgrad_kernels.training.perturb import BLOCK, Form
 from fxpgrad_kernels.training.update import RoundingRule
 
 UNIT = {"exact": 1 / 32, "paper": 0.0276}
 _SUFFIX = {"int8": "w8", "int16": "w16", "int32": "b32"}
 _EPSILON_LIMIT = {"int8": 2**24, "int16": 2**24, "int32": 2**31 - 1}
+GAIN_SHIFTS = (-28, 29)  # of multipliers whose gains may lie between 1/8 and 2
+_FIRST_GAIN = 2**20  # the number in the random stream of the gain beside constant 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trainable:
-    """One trained constant.
+    """One trained constant, or the gains of a call's multipliers.
 
     Attributes
     ----------
     name, call, role : str
-        The constant, the call that reads it, and the argument ("weights" or "bias") it is there.
+        The constant, the call that reads it, and the argument ("weights" or "bias") it is there; or
+        "<call>/gain", the call and "gain".
     tensor : int
-        Its number in the random stream: its place among all weights and biases of the Program.
+        Its number in the random stream: its place among all weights and biases of the Program; a gain's
+        is 2**20 more than that of the weights beside it.
     values : int8, int16 or int32 array
         The present values; the trainer's own copy, updated in place.
     epsilon : int32 [channels]
         The probe in steps of each channel.
     multiplier, shift : int32 [channels]
-        The update: learning rate * unit / (step * m) = multiplier * 2**(shift - 31). Where the channel is
-        not the first axis (depthwise filters) these three hold one entry per weight instead.
+        The update: learning rate * unit * z's unit / (step * m) = multiplier * 2**(shift - 31), rewritten where a
+        schedule lowers the rate. Where the channel is not the first axis (depthwise filters) these three
+        hold one entry per weight instead.
+    real : float64 [channels]
+        That real number at the full rate.
     """
 
     name: str
@@ -50,6 +60,11 @@ class Trainable:
     epsilon: NDArray[np.int32]
     multiplier: NDArray[np.int32]
     shift: NDArray[np.int32]
+    real: NDArray[np.float64]
+
+    def set_rate(self, rate: float) -> None:
+        """Scale the update by `rate` in [0, 1] of the full learning rate."""
+        self.multiplier[:], self.shift[:] = _update_scale(rate * self.real, self.name)
 
     @property
     def perturb(self) -> KernelSpec:
@@ -170,11 +185,7 @@ def make_trainables(program: Program, config: TrainerConfig) -> tuple[Trainable,
         smallest epsilon that would move it), or a tensor without a scale.
     """
     numbers = tensor_numbers(program)
-    calls = [call for call in program.calls if "weights" in call.constants]
-    if not calls:
-        raise TrainingError(f"program {program.name} has no layer with weights: nothing can be trained")
-    if config.scope == "lp":
-        calls = calls[-1:]
+    calls = _trained_calls(program, config)
     for call in calls:
         if "accumulator_bits" not in call.parameters:
             raise TrainingError(
@@ -189,11 +200,9 @@ def make_trainables(program: Program, config: TrainerConfig) -> tuple[Trainable,
                     f"constant {call.constants[role]} is read by two calls; shared weights cannot be "
                     "trained: give each layer its own"
                 )
-    trainables = []
-    for call in calls:
-        for role in ("weights", "bias") if config.train_bias else ("weights",):
-            constant = program.constants[call.constants[role]]
-            trainables.append(_make(constant, call.name, role, numbers[constant.name], config))
+    trainables = [
+        _make(program, call, role, numbers, config) for call in calls for role in _roles(call, config)
+    ]
     dead = [item.name for item in trainables if item.role == "weights" and not item.epsilon.any()]
     if dead:
         scale = program.constants[dead[0]].scale
@@ -206,27 +215,59 @@ def make_trainables(program: Program, config: TrainerConfig) -> tuple[Trainable,
     return tuple(trainables)
 
 
-def _make(constant: Constant, call: str, role: str, number: int, config: TrainerConfig) -> Trainable:
-    if constant.scale is None:
-        raise TrainingError(
-            f"constant {constant.name} has no scale: epsilon cannot be expressed in its steps"
-        )
-    dtype = constant.data.dtype.name
-    steps = np.rint(config.epsilon / constant.scale)
+def _trained_calls(program: Program, config: TrainerConfig) -> list[Call]:
+    """Return the calls that directions probe."""
+    calls = [call for call in program.calls if "weights" in call.constants]
+    if not calls:
+        raise TrainingError(f"program {program.name} has no layer with weights: nothing can be trained")
+    if config.head == "exact":
+        return [] if config.scope == "lp" else calls[:-1]
+    return calls[-1:] if config.scope == "lp" else calls
+
+
+def _roles(call: Call, config: TrainerConfig) -> tuple[str, ...]:
+    bias = ("bias",) if config.train_bias else ()
+    if config.scope != "affine":
+        return ("weights", *bias)
+    return (*bias, "gain") if "multiplier" in call.constants else bias
+
+
+def _make(
+    program: Program, call: Call, role: str, numbers: dict[str, int], config: TrainerConfig
+) -> Trainable:
+    weights = program.constants[call.constants["weights"]]
+    if role == "gain":
+        constant, values, number = weights, _ones(program, call), _FIRST_GAIN + numbers[weights.name]
+        name, scale = f"{call.name}/gain", np.broadcast_to(GAIN_SCALE, values.shape)
+    else:
+        constant = program.constants[call.constants[role]]
+        values, number = constant.data.copy(), numbers[constant.name]
+        name, scale = constant.name, scale_of(constant)
+    dtype, unit = values.dtype.name, unit_of(program, call, role, config)
+    steps = np.rint(config.epsilon * unit / scale)
     if steps.max() > _EPSILON_LIMIT[dtype]:
         raise TrainingError(
-            f"epsilon {config.epsilon:g} is {steps.max():.3g} steps of {constant.name}, beyond the limit "
+            f"epsilon {config.epsilon:g} is {steps.max():.3g} steps of {name}, beyond the limit "
             f"{_EPSILON_LIMIT[dtype]}; use a smaller epsilon"
         )
-    real = config.learning_rate * UNIT[config.form] / (constant.scale * config.num_directions)
-    multiplier, shift = _update_scale(real, constant.name)
-    return Trainable(
-        constant.name,
-        call,
-        role,
-        number,
-        constant.data.copy(),
-        _per_element(constant, steps.astype(np.int32)),
-        _per_element(constant, multiplier),
-        _per_element(constant, shift),
-    )
+    summed = config.num_directions if config.rows == "shared" else math.sqrt(config.num_directions)
+    real = config.learning_rate * unit * UNIT[config.form] / (scale * summed)
+    multiplier, shift = _update_scale(real, name)
+    arrays = [steps.astype(np.int32), multiplier, shift, real]
+    if role == "weights":
+        arrays = [_per_element(constant, array) for array in arrays]
+    return Trainable(name, call.name, role, number, values, *arrays)
+
+
+def _ones(program: Program, call: Call) -> NDArray[np.int32]:
+    """Return gains of 1: one a channel, or one for a layer whose channels share a weight scale."""
+    multiplier, shift = (program.constants[call.constants[name]].data for name in ("multiplier", "shift"))
+    legal = (multiplier == 0) | (multiplier >= 2**30)
+    if not legal.all() or shift.min() < GAIN_SHIFTS[0] or shift.max() > GAIN_SHIFTS[1]:
+        raise TrainingError(
+            f"layer {call.name} has a multiplier of an unusual size; a gain on it could leave the range of "
+            "requantization: train another scope"
+        )
+    scales = scale_of(program.constants[call.constants["weights"]])
+    shared = scales.size == 1 or bool((scales == scales[0]).all())
+    return np.full(1 if shared else scales.size, ONE, np.int32)

@@ -16,6 +16,7 @@ from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.trainable import Trainable, largest_move, largest_probe, probe_pair
 from fxpgrad_kernels.arithmetic.profiles import profile_named
 from fxpgrad_kernels.training.accumulator_bound import accumulator_bound
+from fxpgrad_kernels.training.gain import LOWEST, ONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,14 @@ class AccumulatorWidths:
     def _probes(self, layer: _Layer, step: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """Yield the perturbed (weights, bias) of every pass of a step."""
         for direction in range(self._config.num_directions):
-            pairs = {item.role: probe_pair(item, self._config, step, direction) for item in layer.items}
+            pairs = {
+                item.role: probe_pair(item, self._config, step, direction)
+                for item in layer.items
+                if item.role != "gain"
+            }
             for sign in (0, 1):
                 bias = pairs["bias"][sign] if "bias" in pairs else layer.bias
-                yield pairs["weights"][sign], bias
+                yield pairs["weights"][sign] if "weights" in pairs else layer.weights, bias
 
 
 def _layer(program: Program, call: Call, items: Sequence[Trainable], config: TrainerConfig) -> _Layer:
@@ -103,16 +108,17 @@ def _layer(program: Program, call: Call, items: Sequence[Trainable], config: Tra
     moves = {item.role: largest_move(item, config) for item in items}
     weights = program.constants[call.constants["weights"]]
     bias = values.get("bias", program.constants[call.constants["bias"]].data)
+    smallest = real_multipliers(program, call)
     each = (128 + abs(call.parameters["input_zero_point"])) * (weights.data.size // len(bias))
     return _Layer(
         call,
         tuple(items),
-        values["weights"],
+        values.get("weights", weights.data),
         bias,
         weights.axis,
-        each * probes["weights"] + probes.get("bias", 0),
-        each * moves["weights"] + moves.get("bias", 0),
-        real_multipliers(program, call),
+        each * probes.get("weights", 0) + probes.get("bias", 0),
+        each * moves.get("weights", 0) + moves.get("bias", 0),
+        smallest if smallest is None or "gain" not in values else smallest * LOWEST / ONE,
     )
 
 
