@@ -47,6 +47,11 @@ class LinearCrossEntropy:
         self._multiplier, self._shift = _q24(scale)
         self._losses = np.zeros(batch, np.int64)
 
+    @property
+    def logit_scale(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """(multiplier, shift) per class, from accumulators to logits in units of 2**-24."""
+        return self._multiplier, self._shift
+
     def __call__(self, output: NDArray[np.int32], labels: NDArray[np.int32]) -> int:
         """Return the summed loss of accumulators int32 [B, N]."""
         return int(cross_entropy_linear(output, self._multiplier, self._shift, labels, self._losses))

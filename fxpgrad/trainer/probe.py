@@ -35,11 +35,14 @@ class _LayerScratch:
     def __init__(self, executor: Executor, trained: Trained) -> None:
         self._bytes = aligned_zeros(
             max(
-                _lined(_scratch_bytes(item, slabs_of(call, item)) for item in trained[call.name])
-                + _lined(size for _, size in _scaled_bytes(executor, call))
-                + _lined(array.nbytes for array in executor.prepared[call.name].values())
-                for call in executor.program.calls
-                if call.name in trained
+                (
+                    _lined(_scratch_bytes(item, slabs_of(call, item)) for item in trained[call.name])
+                    + _lined(size for _, size in _scaled_bytes(executor, call, trained[call.name]))
+                    + _lined(array.nbytes for array in executor.prepared[call.name].values())
+                    for call in executor.program.calls
+                    if call.name in trained
+                ),
+                default=0,
             ),
             "uint8",
         )
@@ -62,17 +65,17 @@ class _LayerScratch:
         values = {
             item.role: take(_scratch_bytes(item, slabs_of(call, item)), item.values.dtype) for item in items
         }
-        if "gain" in values:
-            values |= {role: take(size, np.dtype("int32")) for role, size in _scaled_bytes(executor, call)}
+        for role, size in _scaled_bytes(executor, call, items):
+            values[role] = take(size, np.dtype("int32"))
         prepared = executor.prepared[call.name]
         return values, {name: take(array.nbytes, array.dtype) for name, array in prepared.items()}
 
 
-def _scaled_bytes(executor: Executor, call: Call) -> list[tuple[str, int]]:
+def _scaled_bytes(executor: Executor, call: Call, items: Sequence[Trainable]) -> list[tuple[str, int]]:
     """Return the requantization constants of a call that gains change, with their sizes."""
     constants = executor.program.constants
-    roles = ("multiplier", "shift")
-    return [(role, constants[call.constants[role]].data.nbytes) for role in roles if role in call.constants]
+    roles = ("multiplier", "shift") if any(item.role == "gain" for item in items) else ()
+    return [(role, constants[call.constants[role]].data.nbytes) for role in roles]
 
 
 def _lined(sizes: Iterable[int]) -> int:
@@ -126,6 +129,11 @@ class Probe:
         return self._executors[0].program
 
     @property
+    def batch(self) -> int:
+        """Rows of one inference."""
+        return self._executors[0].batch
+
+    @property
     def scratch_bytes(self) -> int:
         """Bytes of the arenas and of the perturbed layers."""
         return sum(executor.plan.peak_bytes for executor in self._executors) + sum(
@@ -139,11 +147,11 @@ class Probe:
         direction: int,
         signs: Sequence[int],
         widths: Mapping[str, int],
-    ) -> tuple[list[NDArray[Any]], int]:
+    ) -> tuple[Sequence[Executor], int]:
         """Run the inferences of some signs of one direction on one batch of features.
 
-        Return what each put out (a view of its arena) in the order of `signs`, and the number of
-        perturbed values that were clipped. One call asks for one sign, or for (1, -1) where paired.
+        Return the executors that ran, in the order of `signs`, their results in their arenas, and the
+        number of perturbed values that were clipped. One call asks for one sign, or for (1, -1) where paired.
         """
         if len(signs) == 2 and self._both is not None:
             tape, executors = self._both, self._executors
@@ -152,7 +160,7 @@ class Probe:
         for executor in executors:
             executor.load(features)  # anew each time: an input does not outlive a run
         clipped = tape.run(step, direction, signs[0], widths)
-        return [executor.view(self.program.outputs[0]) for executor in executors], clipped
+        return executors, clipped
 
     @property
     def paired(self) -> bool:
@@ -227,7 +235,7 @@ class _ProbeTape:
         places: Sequence[tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]],
         changed: Sequence[dict[str, NDArray[Any]]],
     ) -> None:
-        """Perturb and prepare the weights slab by slab; `changed` holds the other new constants, and gets them."""
+        """Perturb and prepare the weights slab by slab; add them to the other new constants, `changed`."""
         call = bound[0].call
         slabs = slabs_of(call, weights)
         offsets = dict.fromkeys(places[0][1], 0)

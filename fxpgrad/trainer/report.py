@@ -14,7 +14,8 @@ class StepReport:
     step : int
         Its number, from 0.
     losses_plus, losses_minus : tuple of int
-        Summed losses of each pair, in 2**-24 nats.
+        Summed losses of each pair, in 2**-24 nats; where only an exact head is trained, the one loss of the
+        batch and nothing.
     signs : tuple of int
         Sign of the directional derivative of each direction: -1, 0 or 1.
     probes_saturated : int
@@ -22,7 +23,7 @@ class StepReport:
     moved, updates_saturated : int
         Values that the update changed, and values that it clipped.
     batch : int
-        Samples in the batch.
+        Samples behind each loss.
     """
 
     step: int
@@ -41,10 +42,12 @@ class StepReport:
         "zero loss" is no fault: every probe fits the batch to within 2**-20 nats a sample, so near to
         perfection that the two losses of a pair cannot be told apart.
         """
-        if not any(self.signs):
-            tiny = max(*self.losses_plus, *self.losses_minus) <= self.batch * 2**4
-            return "zero loss" if tiny else "equal losses"
-        return None if self.moved else "no weight moved"
+        if self.moved:
+            return None
+        losses = self.losses_plus + self.losses_minus
+        if max(losses) <= self.batch * 2**4:
+            return "zero loss"
+        return "equal losses" if self.signs and not any(self.signs) else "no weight moved"
 
     @property
     def saturated(self) -> bool:
@@ -54,8 +57,8 @@ class StepReport:
     @property
     def mean_loss(self) -> float:
         """Mean loss of the probes in nats per sample (for people)."""
-        total = sum(self.losses_plus) + sum(self.losses_minus)
-        return total / (2 * len(self.signs) * self.batch * 2**24)
+        losses = self.losses_plus + self.losses_minus
+        return sum(losses) / (len(losses) * self.batch * 2**24)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +19,7 @@ from fxpgrad_kernels.arithmetic.profiles import PROFILES
 from fxpgrad_kernels.random.distributions import Distribution, direction_table
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
-from fxpgrad_kernels.training.gain import ONE
+from fxpgrad_kernels.training.gain import HIGHEST, LOWEST, ONE, scale_multipliers
 from fxpgrad_kernels.training.perturb import BLOCK, Form
 from fxpgrad_kernels.training.update import RoundingRule
 
@@ -45,9 +47,9 @@ class Trainable:
     epsilon : int32 [channels]
         The probe in steps of each channel.
     multiplier, shift : int32 [channels]
-        The update: learning rate * unit * z's unit / (step * m) = multiplier * 2**(shift - 31), rewritten where a
-        schedule lowers the rate. Where the channel is not the first axis (depthwise filters) these three
-        hold one entry per weight instead.
+        The update: learning rate * unit * z's unit / (step * m) = multiplier * 2**(shift - 31), rewritten
+        where a schedule lowers the rate. Where the channel is not the first axis (depthwise filters) these
+        three hold one entry per weight instead.
     real : float64 [channels]
         That real number at the full rate.
     """
@@ -64,7 +66,7 @@ class Trainable:
 
     def set_rate(self, rate: float) -> None:
         """Scale the update by `rate` in [0, 1] of the full learning rate."""
-        self.multiplier[:], self.shift[:] = _update_scale(rate * self.real, self.name)
+        self.multiplier[:], self.shift[:] = update_scale(rate * self.real, self.name)
 
     @property
     def perturb(self) -> KernelSpec:
@@ -144,6 +146,34 @@ def _largest_z(config: TrainerConfig) -> int:
     return 32 if config.distribution == "rademacher" else 127
 
 
+def with_trained(
+    program: Program, trainables: Sequence[Trainable], others: Mapping[str, NDArray[Any]]
+) -> Program:
+    """Return the Program with copies of the trained values; gains go into multipliers, shifts and scales.
+
+    others: further constants by name.
+    """
+    arrays = {item.name: item.values.copy() for item in trainables if item.role != "gain"}
+    arrays |= {name: data.copy() for name, data in others.items()}
+    scales: dict[str, NDArray[np.float64]] = {}
+    calls = {call.name: call for call in program.calls}
+    for item in (item for item in trainables if item.role == "gain"):
+        names = calls[item.call].constants
+        old = [program.constants[names[role]].data for role in ("multiplier", "shift")]
+        new = [np.empty_like(array) for array in old]
+        scale_multipliers(*old, item.values, *new)
+        arrays |= {names[role]: array for role, array in zip(("multiplier", "shift"), new, strict=True)}
+        for role in ("weights", "bias"):
+            constant = program.constants[names[role]]
+            scales[constant.name] = scale_of(constant) * (np.clip(item.values, LOWEST, HIGHEST) / ONE)
+    trained = program.with_constants(arrays)
+    constants = {
+        name: dataclasses.replace(constant, scale=scales.get(name, constant.scale))
+        for name, constant in trained.constants.items()
+    }
+    return dataclasses.replace(trained, constants=constants)
+
+
 def tensor_numbers(program: Program) -> dict[str, int]:
     """Number the weights and biases of a Program in the order of its calls: part of the stream's format."""
     names = [
@@ -162,8 +192,14 @@ def _per_element(constant: Constant, per_channel: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(np.broadcast_to(per_channel, constant.data.shape)).reshape(-1)
 
 
-def _update_scale(real: NDArray[np.float64], name: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return (multiplier, shift) with real = multiplier * 2**(shift - 31), shift down to -62."""
+def update_scale(real: NDArray[np.float64], name: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return (multiplier, shift) with real = multiplier * 2**(shift - 31), shift down to -62.
+
+    Raises
+    ------
+    TrainingError
+        The shift would be beyond 30; the message names what is trained.
+    """
     fraction, exponent = np.frexp(real)
     multiplier = np.rint(fraction * 2.0**31).astype(np.int64)
     overflow = multiplier == 2**31
@@ -252,11 +288,10 @@ def _make(
         )
     summed = config.num_directions if config.rows == "shared" else math.sqrt(config.num_directions)
     real = config.learning_rate * unit * UNIT[config.form] / (scale * summed)
-    multiplier, shift = _update_scale(real, name)
-    arrays = [steps.astype(np.int32), multiplier, shift, real]
+    probes = steps.astype(np.int32)
     if role == "weights":
-        arrays = [_per_element(constant, array) for array in arrays]
-    return Trainable(name, call.name, role, number, values, *arrays)
+        probes, real = _per_element(constant, probes), _per_element(constant, real)
+    return Trainable(name, call.name, role, number, values, probes, *update_scale(real, name), real)
 
 
 def _ones(program: Program, call: Call) -> NDArray[np.int32]:

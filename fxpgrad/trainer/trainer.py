@@ -23,15 +23,17 @@ from fxpgrad.program.head import split_before
 from fxpgrad.program.program import Program
 from fxpgrad.program.prove import with_proved_accumulators
 from fxpgrad.trainer.config import TrainerConfig
-from fxpgrad.trainer.objective import Objective
+from fxpgrad.trainer.head import ExactHead, HeadGradient
+from fxpgrad.trainer.objective import LinearCrossEntropy, Objective
 from fxpgrad.trainer.probe import Probe
 from fxpgrad.trainer.report import StepReport, TrainingReport
-from fxpgrad.trainer.trainable import Trainable, make_trainables
+from fxpgrad.trainer.trainable import Trainable, make_trainables, with_trained
 from fxpgrad.trainer.update import Update
 from fxpgrad.trainer.watch import Watch
 from fxpgrad.trainer.widths import AccumulatorWidths
 from fxpgrad.trainer.worker import Pass, Worker
 
+_STAIRS = 64  # of a schedule: the rate changes so many times in a run
 _T = TypeVar("_T")
 OnStep = Callable[[StepReport], None]
 
@@ -76,20 +78,33 @@ class Trainer:
         if not isinstance(paired, bool):
             raise InputError(f"paired must be True or False; got {paired!r}")
         self.trainables = make_trainables(program, config)
-        first = min(index for index, call in enumerate(program.calls) if call.name == self.trainables[0].call)
+        names = {item.call for item in self.trainables} or {program.calls[-1].name}
+        first = min(index for index, call in enumerate(program.calls) if call.name in names)
         self._frozen, active = split_before(program, first)
-        self._executor = Executor(active, batch)
+        if config.head == "exact":
+            active = _with_own_head(active)
+        self._batch, rows = batch, _rows_of_a_pass(config, batch)
+        self._executor = Executor(active, rows)
         trained: dict[str, list[Trainable]] = {}
         for item in self.trainables:
             trained.setdefault(item.call, []).append(item)
         self._widths = AccumulatorWidths(active, trained, config)
         count = min(threads, 2 * config.num_directions)
-        executors = [self._executor] + [Executor(active, batch, like=self._executor) for _ in range(1, count)]
+        executors = [self._executor] + [Executor(active, rows, like=self._executor) for _ in range(1, count)]
+        exact = config.head == "exact"
         self._workers = [
-            Worker(Probe(executor, trained, config, paired=paired), _prepared_copy(objective, active, batch))
+            Worker(
+                Probe(executor, trained, config, paired=paired),
+                _prepared_copy(objective, active, rows),
+                config.rows == "split",
+                HeadGradient(active, rows) if exact else None,
+            )
             for executor in executors
         ]
         self._objective = self._workers[0].objective
+        passes = 2 * (config.num_directions if config.rows == "shared" else 1) if self.trainables else 1
+        self._forwards = passes
+        self._head = ExactHead(active, config, self._objective, passes * batch) if exact else None
         self._updates = [Update(items, config) for items in _shared_out(self.trainables, threads)]
         self._pool = ThreadPoolExecutor(threads - 1, "fxpgrad-step") if threads > 1 else None
         self.steps_taken = 0
@@ -106,7 +121,7 @@ class Trainer:
     @property
     def batch(self) -> int:
         """Samples per step."""
-        return self._executor.batch
+        return self._batch
 
     def features(self, x: NDArray[Any]) -> NDArray[Any]:
         """Run the frozen calls before the first trained one: what `step` takes instead of inputs."""
@@ -115,6 +130,8 @@ class Trainer:
     def step(self, features: NDArray[Any], labels: NDArray[np.int32]) -> StepReport:
         """Take one step on one batch of features (see `features`) and labels int32 [batch]."""
         self._check_labels(labels, self.batch)
+        if not self.trainables:
+            return self._head_step(features, labels)
         widths = self._widths.choose(self.steps_taken)
         results = self._each(
             [
@@ -132,13 +149,39 @@ class Trainer:
         plus = tuple(losses[direction, 1] for direction in range(self.config.num_directions))
         minus = tuple(losses[direction, -1] for direction in range(self.config.num_directions))
         signs = tuple((p > m) - (p < m) for p, m in zip(plus, minus, strict=True))
+        head = self._step_head()
         moved, clipped = self.apply(signs)
-        return StepReport(self.steps_taken - 1, plus, minus, signs, saturated, moved, clipped, self.batch)
+        moved, clipped, rows = moved + head[0], clipped + head[1], self._executor.batch
+        return StepReport(self.steps_taken - 1, plus, minus, signs, saturated, moved, clipped, rows)
+
+    def _head_step(self, features: NDArray[Any], labels: NDArray[np.int32]) -> StepReport:
+        """Take a step in which nothing but the exact head is trained: one inference, no probe."""
+        worker = self._workers[0]
+        assert worker.head is not None
+        assert isinstance(worker.objective, LinearCrossEntropy)
+        worker.head.clear()
+        self._executor.load(features)
+        self._executor.execute()
+        loss = worker.objective(self._executor.view(self._executor.program.outputs[0]), labels)
+        worker.head.add(self._executor, worker.objective, labels)
+        moved, clipped = self._step_head()
+        self.steps_taken += 1
+        return StepReport(self.steps_taken - 1, (loss,), (), (), 0, moved, clipped, self.batch)
+
+    def _step_head(self) -> tuple[int, int]:
+        """Step the exact head, if there is one, against what the passes have summed."""
+        if self._head is None:
+            return 0, 0
+        gradients = [worker.head for worker in self._workers if worker.head is not None]
+        counts = self._head.step(gradients, self.steps_taken)
+        self._head.refresh(self._executor)  # the other executors share its prepared constants
+        return counts
 
     def apply(self, signs: tuple[int, ...]) -> tuple[int, int]:
         """Take the step that the signs mean, without any inference; return (moved, clipped) values.
 
-        signs: one of -1, 0, 1 for each direction. This is also how a recorded run is replayed.
+        signs: one of -1, 0, 1 for each direction. This is also how a recorded run is replayed (an exact
+        head apart, whose step depends on the data).
         """
         if len(signs) != self.config.num_directions or not set(signs) <= {-1, 0, 1}:
             raise InputError(f"signs must be {self.config.num_directions} of -1, 0, 1; got {signs}")
@@ -187,15 +230,26 @@ class Trainer:
         features = self.features(x)
         reports: list[StepReport] = []
         values = sum(item.values.size for item in self.trainables)
+        if self._head is not None:
+            values += sum(array.size for array in self._head.values.values())
         watch = Watch(self.config.patience, values, self._objective.num_classes)
-        for _ in range(steps):
+        for number in range(steps):
+            stair = _STAIRS * number // steps
+            if self.config.schedule == "linear" and _STAIRS * (number - 1) // steps != stair:
+                self._set_rate(1 - stair / _STAIRS)
             rows = self._rows(len(x))
             report = self.step(features[rows], y[rows])
             reports.append(report)
             if on_step is not None:
                 on_step(report)
             watch.observe(report)
-        return TrainingReport(tuple(reports), 2 * self.config.num_directions * len(reports))
+        return TrainingReport(tuple(reports), self._forwards * len(reports))
+
+    def _set_rate(self, rate: float) -> None:
+        for item in self.trainables:
+            item.set_rate(rate)
+        if self._head is not None:
+            self._head.set_rate(rate)
 
     def _check_labels(self, labels: NDArray[np.int32], samples: int) -> None:
         classes = self._objective.num_classes
@@ -214,8 +268,33 @@ class Trainer:
 
     def adapted(self) -> Program:
         """Return the Program with the trained values (copies), its accumulators proved anew."""
-        values = {item.name: item.values.copy() for item in self.trainables}
-        return with_proved_accumulators(self.program.with_constants(values))
+        return self.write_into(self.program)
+
+    def write_into(self, program: Program) -> Program:
+        """Return a Program of the same layers (another head's output, say) with the trained values."""
+        head = (
+            {} if self._head is None else {self._head.names[role]: a for role, a in self._head.values.items()}
+        )
+        return with_proved_accumulators(with_trained(program, self.trainables, head))
+
+
+def _rows_of_a_pass(config: TrainerConfig, batch: int) -> int:
+    """Return the rows that one inference takes."""
+    if config.rows == "shared":
+        return batch
+    if batch % config.num_directions:
+        raise InputError(
+            f"a batch of {batch} cannot be split evenly among {config.num_directions} directions; make the "
+            "batch a multiple of them"
+        )
+    return batch // config.num_directions
+
+
+def _with_own_head(program: Program) -> Program:
+    """Return the Program with its last layer's weights and bias in arrays of their own, to be rewritten."""
+    head = program.calls[-1]
+    names = [head.constants[role] for role in ("weights", "bias")]
+    return program.with_constants({name: program.constants[name].data.copy() for name in names})
 
 
 def _prepared_copy(objective: Objective, program: Program, batch: int) -> Objective:

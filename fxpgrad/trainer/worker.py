@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fxpgrad.trainer.objective import Objective
+from fxpgrad.trainer.head import HeadGradient
+from fxpgrad.trainer.objective import LinearCrossEntropy, Objective
 from fxpgrad.trainer.probe import Probe
 
 Pass = tuple[int, int]  # (direction, sign)
@@ -17,10 +18,16 @@ Pass = tuple[int, int]  # (direction, sign)
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A probe and an objective of its own: nothing here is shared with another thread."""
+    """A probe and an objective of its own: nothing here is shared with another thread.
+
+    split: each direction sees rows of its own, as many as the probe's batch. head: where the gradient of an
+    exact head is summed.
+    """
 
     probe: Probe
     objective: Objective
+    split: bool = False
+    head: HeadGradient | None = None
 
     def run(
         self,
@@ -31,6 +38,8 @@ class Worker:
         widths: Mapping[str, int],
     ) -> tuple[dict[Pass, int], int]:
         """Return the loss of each pass and the number of clipped values."""
+        if self.head is not None:
+            self.head.clear()
         losses: dict[Pass, int] = {}
         saturated = 0
         todo = list(passes)
@@ -38,9 +47,18 @@ class Worker:
             direction, sign = todo[0]
             both = self.probe.paired and todo[1:2] == [(direction, -sign)]
             signs = [sign, -sign] if both else [sign]
-            outputs, clipped = self.probe.run(features, step, direction, signs, widths)
-            for one, output in zip(signs, outputs, strict=True):
-                losses[direction, one] = self.objective(output, labels)
+            own = self._rows(direction)
+            executors, clipped = self.probe.run(features[own], step, direction, signs, widths)
+            for one, executor in zip(signs, executors, strict=True):
+                output = executor.view(self.probe.program.outputs[0])
+                losses[direction, one] = self.objective(output, labels[own])
+                if self.head is not None and isinstance(self.objective, LinearCrossEntropy):
+                    self.head.add(executor, self.objective, labels[own])
             saturated += clipped
             todo = todo[len(signs) :]
         return losses, saturated
+
+    def _rows(self, direction: int) -> slice:
+        """Return the rows that a direction sees."""
+        rows = self.probe.batch
+        return slice(direction * rows, (direction + 1) * rows) if self.split else slice(None)

@@ -1,0 +1,125 @@
+"""The exact head: the last linear layer trained by its own integer gradient, (softmax - onehot) x^T.
+
+It needs no backward pass and no probe: features and accumulators lie in the arena after any inference,
+those of a probe included. It costs one int64 for each of its weights, per thread.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxpgrad.errors import TrainingError
+from fxpgrad.program.execute import Executor
+from fxpgrad.program.program import Program
+from fxpgrad.trainer.config import TrainerConfig
+from fxpgrad.trainer.objective import LinearCrossEntropy, Objective
+from fxpgrad.trainer.trainable import rounding_code, tensor_numbers, update_scale
+from fxpgrad.trainer.units import OUTPUT_STEPS, scale_of
+from fxpgrad_kernels.loss.residuals import residuals_linear
+from fxpgrad_kernels.loss.residuals_ref import FRACTION_BITS
+from fxpgrad_kernels.training.accumulator_bound import accumulator_bound
+from fxpgrad_kernels.training.exact_gradient import WORDS, add_outer_products, descend
+
+
+class HeadGradient:
+    """One thread's sum of the head's gradient over the passes of a step."""
+
+    def __init__(self, program: Program, rows: int) -> None:
+        call = program.calls[-1]
+        classes, width = program.constants[call.constants["weights"]].data.shape
+        self._features = call.inputs[0]
+        self._accumulators = call.output
+        self._zero_point = call.parameters["input_zero_point"]
+        self._residuals = np.zeros((rows, classes), np.int32)
+        self.weights = np.zeros((classes, width), np.int64)
+        self.bias = np.zeros(classes, np.int64)
+
+    def clear(self) -> None:
+        """Start a step."""
+        self.weights[:] = 0
+        self.bias[:] = 0
+
+    def add(self, executor: Executor, objective: LinearCrossEntropy, labels: NDArray[np.int32]) -> None:
+        """Add the rows that an executor has just run."""
+        scale = objective.logit_scale
+        residuals_linear(executor.view(self._accumulators), *scale, labels, self._residuals)
+        add_outer_products(
+            executor.view(self._features), self._residuals, self.weights, self.bias,
+            self.weights, self.bias, self._zero_point,
+        )  # fmt: skip
+
+
+class ExactHead:
+    """The head's values, shared by all threads, and the step that rewrites them.
+
+    Parameters
+    ----------
+    program : Program
+        Ends in the head; its weights and bias are arrays that only this object writes.
+    rows : int
+        Rows whose gradients one step sums.
+    """
+
+    def __init__(self, program: Program, config: TrainerConfig, objective: Objective, rows: int) -> None:
+        if not isinstance(objective, LinearCrossEntropy):
+            raise TrainingError(
+                "the exact head is the gradient of the linear cross-entropy; choose that objective"
+            )
+        self._program, self._config, self._call = program, config, program.calls[-1]
+        self.names = {role: self._call.constants[role] for role in ("weights", "bias")}
+        self.values = {role: program.constants[name].data for role, name in self.names.items()}
+        self._numbers = {role: tensor_numbers(program)[name] for role, name in self.names.items()}
+        self._coarse = max(0, (rows - 1).bit_length() - 8)
+        self._words = np.zeros(WORDS, np.uint32)
+        self._counts = np.zeros(2, np.int64)
+        features = program.tensors[self._call.inputs[0]].scale
+        width = self.values["weights"].shape[1]
+        step = config.head_rate / (width * (OUTPUT_STEPS * features) ** 2) / (rows * 2.0**FRACTION_BITS)
+        scales = {role: scale_of(program.constants[name]) for role, name in self.names.items()}
+        self._real = {
+            "weights": step * features * 2.0**self._coarse / scales["weights"],
+            "bias": step / scales["bias"],
+        }
+        self.set_rate(1.0)
+
+    def set_rate(self, rate: float) -> None:
+        """Scale the step by `rate` in [0, 1] of the full one."""
+        self._scales = {
+            role: update_scale(rate * real, self.names[role]) for role, real in self._real.items()
+        }
+
+    def step(self, gradients: list[HeadGradient], number: int) -> tuple[int, int]:
+        """Step against the sum of the threads' gradients; return how many values moved and were clipped.
+
+        Raises
+        ------
+        TrainingError
+            The weights have grown until the accumulators no longer fit int32.
+        """
+        moved = clipped = 0
+        for role, coarse in (("weights", self._coarse), ("bias", 0)):
+            total: NDArray[Any] = np.sum([getattr(gradient, role) for gradient in gradients], axis=0)
+            descend(
+                self.values[role].reshape(-1), total.reshape(-1), *self._scales[role], self._words,
+                self._counts, self._config.seed, number, self._numbers[role], rounding_code(self._config),
+                coarse,
+            )  # fmt: skip
+            moved += int(self._counts[0])
+            clipped += int(self._counts[1])
+        bound = accumulator_bound(
+            self.values["weights"], self.values["bias"], self._call.parameters["input_zero_point"]
+        )
+        if bound >= 2**31:
+            raise TrainingError(
+                f"training has grown the head {self._call.name} until its accumulator may reach {bound}, "
+                "beyond int32; use a smaller head rate"
+            )
+        return moved, clipped
+
+    def refresh(self, executor: Executor) -> None:
+        """Put the present values in the order in which the head's kernel reads them."""
+        constants = {role: self._program.constants[name].data for role, name in self._call.constants.items()}
+        self._call.spec.prepare_into(executor.prepared[self._call.name], constants, self._call.parameters)
