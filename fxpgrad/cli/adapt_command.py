@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -23,28 +26,34 @@ from fxpgrad.cli.terminal import (
     require_writable,
     warn,
 )
-from fxpgrad.experiments.adapt import AdaptedProgram, HeadChoice, adapt, choose_head
-from fxpgrad.experiments.demo import DemoSettings
+from fxpgrad.errors import InputError
+from fxpgrad.experiments.adapt import (
+    AdaptedProgram,
+    HeadChoice,
+    adapt,
+    choose_head,
+    unwritable_constants,
+    written_tflite,
+)
+from fxpgrad.experiments.evaluate import evaluate
+from fxpgrad.experiments.methods import METHODS, MethodName, batch_of, default_method, steps_of
+from fxpgrad.files import write_atomically
+from fxpgrad.importers.model_file import file_kind, read_model
+from fxpgrad.program.program import Program
 from fxpgrad.program.store import save
 from fxpgrad.tasks.npz_data import LabelledData, load_labelled
 from fxpgrad.trainer.config import DistributionName, FormName, RoundingName, TrainerConfig
 from fxpgrad.trainer.report import StepReport
 
-_DEFAULTS = DemoSettings()
-_CONFIGS = {"ff_lp": _DEFAULTS.ff_lp, "ff_ft": _DEFAULTS.ff_ft}
-_STEPS = {"ff_lp": _DEFAULTS.ff_lp_steps, "ff_ft": _DEFAULTS.ff_ft_steps}
+_METHODS = "; ".join(f"{name}: {method.about}" for name, method in METHODS.items())
 
 
 def _default(field: str) -> str:
     """Return help text for a default that depends on the method."""
-    if field == "steps":
-        values = dict(_STEPS)
-    else:
-        values = {method: getattr(config, field) for method, config in _CONFIGS.items()}
-    first, second = values.values()
-    if first == second:
-        return f"[default: {first}]"
-    return f"[default: {first} for ff_lp, {second} for ff_ft]"
+    values = {name: getattr(method.config, field) for name, method in METHODS.items()}
+    if len(set(values.values())) == 1:
+        return f"[default: {values['affine']}]"
+    return f"[default: {', '.join(f'{value} for {name}' for name, value in values.items())}]"
 
 
 @click.command("adapt")
@@ -52,25 +61,47 @@ def _default(field: str) -> str:
 @click.option(
     "--data", type=FILE_NAME, required=True, help=".npz file with x (batch first) and y (integer labels)."
 )
-@click.option("-o", "--output", type=FILE_NAME, required=True, help=".fxp file to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=FILE_NAME,
+    required=True,
+    help=".fxp file to write; or .tflite, for a .tflite MODEL: the same file with the trained values in it.",
+)
 @click.option("--real", is_flag=True, help="x holds real numbers.")
 @click.option(
     "--method",
-    type=click.Choice(list(_CONFIGS)),
-    default="ff_lp",
-    show_default=True,
-    help="ff_lp trains the last layer, ff_ft every weight and bias.",
+    type=click.Choice(list(METHODS)),
+    help=f"What is trained, and how. {_METHODS}.  [default: affine if all weights are int8, else ff_lp]",
 )
-@click.option("--steps", type=int, help=f"Number of updates. {_default('steps')}")
-@click.option("--epsilon", type=float, help=f"Size of a probe in real weight units. {_default('epsilon')}")
 @click.option(
-    "--learning-rate", type=float, help=f"Size of a step in real weight units. {_default('learning_rate')}"
+    "--forwards",
+    type=float,
+    help="Budget: inferences for each sample of the data.  [default: 20 for affine]",
+)
+@click.option(
+    "--steps",
+    type=int,
+    help="Number of updates, instead of a budget.  [default: 300 for exact_lp, 60 for ff_lp, 30 for ff_ft]",
+)
+@click.option(
+    "--epsilon",
+    type=float,
+    help=f"Size of a probe, relative for affine, else in real weight units. {_default('epsilon')}",
+)
+@click.option(
+    "--learning-rate", type=float, help=f"Size of a step, in the same units. {_default('learning_rate')}"
+)
+@click.option(
+    "--head-rate",
+    type=float,
+    help=f"Size of a step of the exact head, in units of a safe one. {_default('head_rate')}",
 )
 @click.option(
     "--directions",
     "num_directions",
     type=int,
-    help=f"Pairs of inferences per step. {_default('num_directions')}",
+    help="Directions per step, for ff_lp and ff_ft; affine has one a sample.  [default: 3]",
 )
 @click.option(
     "--distribution",
@@ -87,7 +118,7 @@ def _default(field: str) -> str:
     type=click.Choice(get_args(FormName)),
     help=f"The paper's constants or the exact 1/32. {_default('form')}",
 )
-@click.option("--batch", type=int, help="Samples per step.  [default: all, but at most 32]")
+@click.option("--batch", type=int, help="Samples per step.  [default: all, but at most 50]")
 @click.option("--seed", default=0, show_default=True, help="Names every direction and rounding of the run.")
 @click.option(
     "--head",
@@ -116,7 +147,8 @@ def adapt_command(
     data: str,
     output: str,
     real: bool,
-    method: str,
+    method: MethodName | None,
+    forwards: float | None,
     steps: int | None,
     batch: int | None,
     head: HeadChoice,
@@ -128,16 +160,20 @@ def adapt_command(
 ) -> None:
     """Train a model on labelled data.
 
-    MODEL is an .fxp, .tflite or .onnx file. Nothing but integer inference is used.
+    MODEL is an .fxp, .tflite or .onnx file. Nothing but integer inference is used. A .tflite file can be
+    written back: a runtime that gives the profile's bits gives those of the adapted model too.
     """
     program = load_model(model, profile)
     require_writable(output)
+    content = _content_to_patch(model, output, program, head)
+    method = method or default_method(program)
     config = _config(method, chosen)
     classes = None
     if choose_head(program, head) == "linear":
         classes = program.tensors[program.outputs[0]].shape[-1]
     labelled = load_labelled(data, program, real=real, classes=classes)
-    count = _STEPS[method] if steps is None else steps
+    config, size = batch_of(config, len(labelled.x), batch)
+    count = _steps(method, steps, forwards, config, len(labelled.x), size)
     started = time.perf_counter()
     with progress_bar(MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}")) as bar:
         task = bar.add_task("Adapting", total=max(count, 1), loss="...")
@@ -151,13 +187,21 @@ def adapt_command(
             labelled.y,
             config,
             count,
-            batch=batch,
+            batch=size,
             head=head,
             threads=threads,
             paired=paired,
+            frozen=frozenset() if content is None else unwritable_constants(content, program),
+            try_writing=None if content is None else partial(written_tflite, content, model, profile),
             on_step=show,
         )
-    save(result.program, output)
+    if content is None:
+        save(result.program, output)
+    else:
+        written, final = written_tflite(content, model, profile, result.layers)
+        write_atomically(output, written)
+        after = evaluate(final, labelled.x, labelled.y).accuracy
+        result = dataclasses.replace(result, program=final, accuracy_after=after)
     seconds = time.perf_counter() - started
     payload = _payload(result, labelled, output, seconds) | {
         "method": method,
@@ -171,9 +215,47 @@ def adapt_command(
         warn("the accuracy on the data fell; a lower learning rate or more directions may help")
 
 
-def _config(method: str, chosen: dict[str, Any]) -> TrainerConfig:
+def _content_to_patch(model: str, output: str, program: Program, head: HeadChoice) -> bytes | None:
+    """Return the model file's content if the output is to be the same .tflite file with other values."""
+    if Path(output).suffix.lower() != ".tflite":
+        return None
+    content = read_model(model)
+    if file_kind(content, model) != "tflite":
+        raise InputError(f"only a .tflite model can be written as {output}; give the output an .fxp name")
+    if choose_head(program, head) != "linear":
+        raise InputError(
+            f"{model} ends in features: the classifier put on them has no place in {output}; give the output "
+            "an .fxp name"
+        )
+    return content
+
+
+def _config(method: MethodName, chosen: dict[str, Any]) -> TrainerConfig:
     given = {name: value for name, value in chosen.items() if value is not None}
-    return dataclasses.replace(_CONFIGS[method], **given)
+    config = METHODS[method].config
+    if "num_directions" in given and config.rows == "split":
+        raise InputError(
+            f"--directions is not for {method}, which has one direction a sample; choose --batch"
+        )
+    return dataclasses.replace(config, **given)
+
+
+def _steps(
+    method: MethodName,
+    steps: int | None,
+    forwards: float | None,
+    config: TrainerConfig,
+    samples: int,
+    batch: int,
+) -> int:
+    if steps is not None and forwards is not None:
+        raise InputError("give --steps or --forwards, not both")
+    budget = METHODS[method].forwards if forwards is None and steps is None else forwards
+    if budget is None:
+        return METHODS[method].steps if steps is None else steps
+    if not 0 < budget < math.inf:
+        raise InputError(f"--forwards must be positive; got {budget:g}")
+    return steps_of(config, budget, samples, batch)
 
 
 def _payload(result: AdaptedProgram, data: LabelledData, output: str, seconds: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,23 +12,30 @@ from numpy.typing import NDArray
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.evaluate import evaluate
 from fxpgrad.experiments.few_shot import IntegerEpisode, prototype_classifier
-from fxpgrad.program.head import has_linear_head, with_accumulator_output
+from fxpgrad.experiments.methods import batch_of
+from fxpgrad.importers.model_file import program_from
+from fxpgrad.importers.tflite_writer import LayerValues, layers_without_bias, write_layers
+from fxpgrad.program.head import has_linear_head, with_accumulator_output, without_softmax
 from fxpgrad.program.program import Program
-from fxpgrad.program.prove import with_proved_accumulators
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.report import TrainingReport
 from fxpgrad.trainer.trainer import OnStep, Trainer
 
 HeadChoice = Literal["auto", "linear", "prototypes"]
+Layers = Mapping[str, Mapping[str, NDArray[Any]]]
 DISTANCE_SCALE = "distance_scale"  # the metadata entry of a backbone trained with prototypes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AdaptedProgram:
-    """The Program after training, and what the run cost and gave (accuracies on the training data)."""
+    """The Program after training, and what the run cost and gave (accuracies on the training data).
+
+    layers: the trained values by call and role, see `Trainer.trained_layers`.
+    """
 
     program: Program
+    layers: Layers
     head: Literal["linear", "prototypes"]
     report: TrainingReport
     accuracy_before: float
@@ -43,7 +51,7 @@ def choose_head(program: Program, head: HeadChoice) -> Literal["linear", "protot
     InputError
         The Program does not end in what the choice needs.
     """
-    linear = has_linear_head(program)
+    linear = has_linear_head(without_softmax(program))
     if head == "linear" and not linear:
         raise InputError(
             f"program {program.name} does not end in a fully connected layer; "
@@ -92,6 +100,8 @@ def adapt(
     head: HeadChoice = "auto",
     threads: int = 1,
     paired: bool = False,
+    frozen: frozenset[str] = frozenset(),
+    try_writing: Callable[[Layers], object] | None = None,
     on_step: OnStep | None = None,
 ) -> AdaptedProgram:
     """Train a classifier on labelled data and return it in its original form.
@@ -99,18 +109,25 @@ def adapt(
     Parameters
     ----------
     program
-        Ends in a fully connected layer (whose int32 accumulators are trained on, and whose own output
-        stays as it is) or in int8 features (a prototype classifier of the data is attached first).
+        Ends in a fully connected layer, with a softmax behind it or without (its int32 accumulators are
+        trained on, and the Program's own output stays as it is), or in int8 features (a prototype
+        classifier of the data is attached first).
     x, y
         [n, ...input shape] of the Program's input type; int32 [n].
     config, steps
         How to train, and for how many steps.
     batch
-        Samples per step, 1..n; None means all, but at most 32.
+        Samples per step, 1..n; None means all, but at most 50. Where the configuration splits rows, it gets
+        as many directions as fit the batch.
     head
         Which head to train; see `choose_head`.
     threads, paired
         How the passes of a step are run, see `Trainer`; they change time and scratch only.
+    frozen
+        Names of constants that are not trained.
+    try_writing
+        Called with the layers (see `AdaptedProgram`) before the first step: what cannot be written in the
+        end is better refused then.
     on_step
         Called after every step.
 
@@ -123,20 +140,46 @@ def adapt(
     """
     kind = choose_head(program, head)
     before = program if kind == "linear" else with_prototypes(program, x, y)
-    size = min(len(x), 32) if batch is None else batch
-    if not 1 <= size <= len(x):
-        raise InputError(f"batch must be in 1..{len(x)}, the number of samples; got {size}")
+    config, size = batch_of(config, len(x), batch)
     trainer = Trainer(
-        with_accumulator_output(before), config, LinearCrossEntropy(), size, threads=threads, paired=paired
+        with_accumulator_output(without_softmax(before)),
+        config,
+        LinearCrossEntropy(),
+        size,
+        threads=threads,
+        paired=paired,
+        frozen=frozen,
     )
+    if try_writing is not None:
+        try_writing(trainer.trained_layers())
     report = trainer.fit(x, y, steps, on_step)
-    values = {item.name: item.values.copy() for item in trainer.trainables}
-    after = with_proved_accumulators(before.with_constants(values))
+    after = trainer.write_into(before)
     return AdaptedProgram(
         after,
+        trainer.trained_layers(),
         kind,
         report,
         evaluate(before, x, y).accuracy,
         evaluate(after, x, y).accuracy,
         trainer.scratch_bytes,
     )
+
+
+def unwritable_constants(content: bytes, program: Program) -> frozenset[str]:
+    """Return the biases of a Program that its .tflite file leaves out, so that they cannot be trained."""
+    missing = layers_without_bias(content)
+    return frozenset(
+        call.constants["bias"] for call in program.calls if call.name in missing and "bias" in call.constants
+    )
+
+
+def written_tflite(content: bytes, path: str, profile: str | None, layers: Layers) -> tuple[bytes, Program]:
+    """Return a .tflite file with trained values in it, and the Program that it gives.
+
+    Raises
+    ------
+    ModelFileError
+        A trained layer cannot be written (see `write_layers`).
+    """
+    written = write_layers(content, {name: LayerValues(**values) for name, values in layers.items()})
+    return written, program_from(written, path, profile)

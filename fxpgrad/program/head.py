@@ -21,6 +21,25 @@ def has_linear_head(program: Program) -> bool:
     return last.kernel.startswith("fully_connected") and last.output == program.outputs[0]
 
 
+def without_softmax(program: Program) -> Program:
+    """Return the Program without a softmax at its end: probabilities of 8 bits are too coarse a loss.
+
+    A Program that ends in something else is returned as it is.
+    """
+    last = program.calls[-1] if program.calls else None
+    if last is None or last.spec.operator != "softmax" or program.outputs != (last.output,):
+        return program
+    calls = program.calls[:-1]
+    kept = {name for call in calls for name in call.constants.values()}
+    return dataclasses.replace(
+        program,
+        tensors={name: info for name, info in program.tensors.items() if name != last.output},
+        constants={name: value for name, value in program.constants.items() if name in kept},
+        calls=calls,
+        outputs=last.inputs,
+    )
+
+
 def with_accumulator_output(program: Program) -> Program:
     """Return the Program with its last fully connected layer giving int32 accumulators.
 

@@ -6,6 +6,7 @@ those of a probe included. It costs one int64 for each of its weights, per threa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from fxpgrad.program.execute import Executor
 from fxpgrad.program.program import Program
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy, Objective
-from fxpgrad.trainer.trainable import rounding_code, tensor_numbers, update_scale
+from fxpgrad.trainer.trainable import rounding_code, update_scale
 from fxpgrad.trainer.units import OUTPUT_STEPS, scale_of
 from fxpgrad_kernels.loss.residuals import residuals_linear
 from fxpgrad_kernels.loss.residuals_ref import FRACTION_BITS
@@ -61,28 +62,43 @@ class ExactHead:
         Ends in the head; its weights and bias are arrays that only this object writes.
     rows : int
         Rows whose gradients one step sums.
+    numbers : mapping
+        The number of each constant in the random stream.
+    frozen : set of str
+        Constants that are not trained.
     """
 
-    def __init__(self, program: Program, config: TrainerConfig, objective: Objective, rows: int) -> None:
+    def __init__(
+        self,
+        program: Program,
+        config: TrainerConfig,
+        objective: Objective,
+        rows: int,
+        numbers: Mapping[str, int],
+        frozen: frozenset[str] = frozenset(),
+    ) -> None:
         if not isinstance(objective, LinearCrossEntropy):
             raise TrainingError(
                 "the exact head is the gradient of the linear cross-entropy; choose that objective"
             )
         self._program, self._config, self._call = program, config, program.calls[-1]
-        self.names = {role: self._call.constants[role] for role in ("weights", "bias")}
+        roles = ("weights", "bias") if config.train_bias else ("weights",)
+        names = {role: self._call.constants[role] for role in roles}
+        self.names = {role: name for role, name in names.items() if name not in frozen}
         self.values = {role: program.constants[name].data for role, name in self.names.items()}
-        self._numbers = {role: tensor_numbers(program)[name] for role, name in self.names.items()}
+        self._numbers = {role: numbers[name] for role, name in self.names.items()}
         self._coarse = max(0, (rows - 1).bit_length() - 8)
         self._words = np.zeros(WORDS, np.uint32)
         self._counts = np.zeros(2, np.int64)
         features = program.tensors[self._call.inputs[0]].scale
-        width = self.values["weights"].shape[1]
+        self._weights = program.constants[self._call.constants["weights"]].data
+        self._bias = program.constants[self._call.constants["bias"]].data
+        width = self._weights.shape[1]
         step = config.head_rate / (width * (OUTPUT_STEPS * features) ** 2) / (rows * 2.0**FRACTION_BITS)
         scales = {role: scale_of(program.constants[name]) for role, name in self.names.items()}
-        self._real = {
-            "weights": step * features * 2.0**self._coarse / scales["weights"],
-            "bias": step / scales["bias"],
-        }
+        self._shifts = {"weights": self._coarse, "bias": 0}
+        factors = {"weights": features * 2.0**self._coarse, "bias": 1.0}
+        self._real = {role: step * factors[role] / scale for role, scale in scales.items()}
         self.set_rate(1.0)
 
     def set_rate(self, rate: float) -> None:
@@ -100,18 +116,16 @@ class ExactHead:
             The weights have grown until the accumulators no longer fit int32.
         """
         moved = clipped = 0
-        for role, coarse in (("weights", self._coarse), ("bias", 0)):
+        for role in self.names:
             total: NDArray[Any] = np.sum([getattr(gradient, role) for gradient in gradients], axis=0)
             descend(
                 self.values[role].reshape(-1), total.reshape(-1), *self._scales[role], self._words,
                 self._counts, self._config.seed, number, self._numbers[role], rounding_code(self._config),
-                coarse,
+                self._shifts[role],
             )  # fmt: skip
             moved += int(self._counts[0])
             clipped += int(self._counts[1])
-        bound = accumulator_bound(
-            self.values["weights"], self.values["bias"], self._call.parameters["input_zero_point"]
-        )
+        bound = accumulator_bound(self._weights, self._bias, self._call.parameters["input_zero_point"])
         if bound >= 2**31:
             raise TrainingError(
                 f"training has grown the head {self._call.name} until its accumulator may reach {bound}, "

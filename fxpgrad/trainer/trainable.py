@@ -146,6 +146,11 @@ def _largest_z(config: TrainerConfig) -> int:
     return 32 if config.distribution == "rademacher" else 127
 
 
+def trained_values(item: Trainable) -> NDArray[Any]:
+    """Return a copy of the present values; gains as factors (float64)."""
+    return np.clip(item.values, LOWEST, HIGHEST) / ONE if item.role == "gain" else item.values.copy()
+
+
 def with_trained(
     program: Program, trainables: Sequence[Trainable], others: Mapping[str, NDArray[Any]]
 ) -> Program:
@@ -165,7 +170,7 @@ def with_trained(
         arrays |= {names[role]: array for role, array in zip(("multiplier", "shift"), new, strict=True)}
         for role in ("weights", "bias"):
             constant = program.constants[names[role]]
-            scales[constant.name] = scale_of(constant) * (np.clip(item.values, LOWEST, HIGHEST) / ONE)
+            scales[constant.name] = scale_of(constant) * trained_values(item)
     trained = program.with_constants(arrays)
     constants = {
         name: dataclasses.replace(constant, scale=scales.get(name, constant.scale))
@@ -211,8 +216,10 @@ def update_scale(real: NDArray[np.float64], name: str) -> tuple[NDArray[np.int32
     return multiplier.astype(np.int32), np.clip(exponent, -62, None).astype(np.int32)
 
 
-def make_trainables(program: Program, config: TrainerConfig) -> tuple[Trainable, ...]:
-    """Return what the configuration trains, or refuse a run in which nothing could move.
+def make_trainables(
+    program: Program, config: TrainerConfig, frozen: frozenset[str] = frozenset()
+) -> tuple[Trainable, ...]:
+    """Return what the configuration trains but for `frozen` constants; refuse if nothing could move.
 
     Raises
     ------
@@ -237,7 +244,10 @@ def make_trainables(program: Program, config: TrainerConfig) -> tuple[Trainable,
                     "trained: give each layer its own"
                 )
     trainables = [
-        _make(program, call, role, numbers, config) for call in calls for role in _roles(call, config)
+        _make(program, call, role, numbers, config)
+        for call in calls
+        for role in _roles(call, config)
+        if call.constants.get(role) not in frozen
     ]
     dead = [item.name for item in trainables if item.role == "weights" and not item.epsilon.any()]
     if dead:

@@ -27,7 +27,7 @@ from fxpgrad.trainer.head import ExactHead, HeadGradient
 from fxpgrad.trainer.objective import LinearCrossEntropy, Objective
 from fxpgrad.trainer.probe import Probe
 from fxpgrad.trainer.report import StepReport, TrainingReport
-from fxpgrad.trainer.trainable import Trainable, make_trainables, with_trained
+from fxpgrad.trainer.trainable import Trainable, make_trainables, tensor_numbers, trained_values, with_trained
 from fxpgrad.trainer.update import Update
 from fxpgrad.trainer.watch import Watch
 from fxpgrad.trainer.widths import AccumulatorWidths
@@ -51,6 +51,8 @@ class Trainer:
         Samples per step. The frozen calls before the first trained one are run once for all data.
     threads : int >= 1
         Threads that share a step's passes and its update. They change the time only.
+    frozen : set of str
+        Constants (biases that a file does not store, say) that are not trained.
     paired : bool
         Run both passes of a direction layer by layer, so that z is drawn once for both: faster where
         weights are many and rows few. False needs one arena and one perturbed layer instead of two
@@ -66,6 +68,7 @@ class Trainer:
         *,
         threads: int = 1,
         paired: bool = False,
+        frozen: frozenset[str] = frozenset(),
     ) -> None:
         self.program = program
         self.config = config
@@ -77,7 +80,7 @@ class Trainer:
         threads = positive("threads", threads)
         if not isinstance(paired, bool):
             raise InputError(f"paired must be True or False; got {paired!r}")
-        self.trainables = make_trainables(program, config)
+        self.trainables = make_trainables(program, config, frozen)
         names = {item.call for item in self.trainables} or {program.calls[-1].name}
         first = min(index for index, call in enumerate(program.calls) if call.name in names)
         self._frozen, active = split_before(program, first)
@@ -104,7 +107,11 @@ class Trainer:
         self._objective = self._workers[0].objective
         passes = 2 * (config.num_directions if config.rows == "shared" else 1) if self.trainables else 1
         self._forwards = passes
-        self._head = ExactHead(active, config, self._objective, passes * batch) if exact else None
+        self._head = (
+            ExactHead(active, config, self._objective, passes * batch, tensor_numbers(program), frozen)
+            if exact
+            else None
+        )
         self._updates = [Update(items, config) for items in _shared_out(self.trainables, threads)]
         self._pool = ThreadPoolExecutor(threads - 1, "fxpgrad-step") if threads > 1 else None
         self.steps_taken = 0
@@ -269,6 +276,15 @@ class Trainer:
     def adapted(self) -> Program:
         """Return the Program with the trained values (copies), its accumulators proved anew."""
         return self.write_into(self.program)
+
+    def trained_layers(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return copies of the trained values by call and role; gains as factors (float64)."""
+        layers: dict[str, dict[str, NDArray[Any]]] = {}
+        for item in self.trainables:
+            layers.setdefault(item.call, {})[item.role] = trained_values(item)
+        if self._head is not None:
+            layers[self.program.calls[-1].name] = {role: a.copy() for role, a in self._head.values.items()}
+        return layers
 
     def write_into(self, program: Program) -> Program:
         """Return a Program of the same layers (another head's output, say) with the trained values."""

@@ -90,4 +90,4 @@ def test_beside_forward_gradients_the_loss_falls_and_the_given_program_stays() -
 def test_it_needs_the_linear_objective() -> None:
     program, _, _ = image_program(8)
     with pytest.raises(TrainingError, match="choose that objective"):
-        ExactHead(program, BOTH, PrototypeCrossEntropy(3, 1.0), 6)
+        ExactHead(program, BOTH, PrototypeCrossEntropy(3, 1.0), 6, {})
