@@ -139,6 +139,21 @@ class Trainer:
         self._check_labels(labels, self.batch)
         if not self.trainables:
             return self._head_step(features, labels)
+        plus, minus, saturated = self.probe(features, labels)
+        signs = tuple((p > m) - (p < m) for p, m in zip(plus, minus, strict=True))
+        head = self._step_head()
+        moved, clipped = self.apply(signs)
+        moved, clipped, rows = moved + head[0], clipped + head[1], self._executor.batch
+        return StepReport(self.steps_taken - 1, plus, minus, signs, saturated, moved, clipped, rows)
+
+    def probe(
+        self, features: NDArray[Any], labels: NDArray[np.int32]
+    ) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+        """Run the passes of the next step without taking it.
+
+        Return the losses of the directions' plus passes, of their minus passes (2**-24 nats, summed over
+        the samples that a direction sees), and how many perturbed values were clipped.
+        """
         widths = self._widths.choose(self.steps_taken)
         results = self._each(
             [
@@ -155,11 +170,7 @@ class Trainer:
             saturated += clipped
         plus = tuple(losses[direction, 1] for direction in range(self.config.num_directions))
         minus = tuple(losses[direction, -1] for direction in range(self.config.num_directions))
-        signs = tuple((p > m) - (p < m) for p, m in zip(plus, minus, strict=True))
-        head = self._step_head()
-        moved, clipped = self.apply(signs)
-        moved, clipped, rows = moved + head[0], clipped + head[1], self._executor.batch
-        return StepReport(self.steps_taken - 1, plus, minus, signs, saturated, moved, clipped, rows)
+        return plus, minus, saturated
 
     def _head_step(self, features: NDArray[Any], labels: NDArray[np.int32]) -> StepReport:
         """Take a step in which nothing but the exact head is trained: one inference, no probe."""
