@@ -139,7 +139,7 @@ def adapt(
         Training has grown a layer until its accumulators no longer fit.
     """
     kind = choose_head(program, head)
-    before = program if kind == "linear" else with_prototypes(program, x, y)
+    before = _with_head(program, kind, x, y)
     config, size = batch_of(config, len(x), batch)
     trainer = Trainer(
         with_accumulator_output(without_softmax(before)),
@@ -163,6 +163,17 @@ def adapt(
         evaluate(after, x, y).accuracy,
         trainer.scratch_bytes,
     )
+
+
+def _with_head(
+    program: Program, kind: Literal["linear", "prototypes"], x: NDArray[Any], y: NDArray[np.int32]
+) -> Program:
+    return program if kind == "linear" else with_prototypes(program, x, y)
+
+
+def trainable_form(program: Program, head: HeadChoice, x: NDArray[Any], y: NDArray[np.int32]) -> Program:
+    """Return the Program as `adapt` trains it: ending in the int32 accumulators of a linear head."""
+    return with_accumulator_output(without_softmax(_with_head(program, choose_head(program, head), x, y)))
 
 
 def unwritable_constants(content: bytes, program: Program) -> frozenset[str]:
