@@ -31,6 +31,7 @@ from fxpgrad.experiments.adapt import (
     AdaptedProgram,
     HeadChoice,
     adapt,
+    affords_window,
     choose_head,
     unwritable_constants,
     written_tflite,
@@ -87,7 +88,8 @@ def _default(field: str) -> str:
 @click.option(
     "--epsilon",
     type=float,
-    help=f"Size of a probe, relative for affine, else in real weight units. {_default('epsilon')}",
+    help="Size of a probe, relative for affine, else in real weight units.  [default for affine: measured as "
+    f"by probe, where that takes at most a tenth of the budget; else {_default('epsilon')}]",
 )
 @click.option(
     "--learning-rate", type=float, help=f"Size of a step, in the same units. {_default('learning_rate')}"
@@ -167,7 +169,8 @@ def adapt_command(
     require_writable(output)
     content = _content_to_patch(model, output, program, head)
     method = method or default_method(program)
-    config = _config(method, chosen)
+    given = {name: value for name, value in chosen.items() if value is not None}
+    config = _config(method, given)
     classes = None
     if choose_head(program, head) == "linear":
         classes = program.tensors[program.outputs[0]].shape[-1]
@@ -191,6 +194,7 @@ def adapt_command(
             head=head,
             threads=threads,
             paired=paired,
+            find_epsilon="epsilon" not in given and affords_window(config, count, len(labelled.x), size),
             frozen=frozenset() if content is None else unwritable_constants(content, program),
             try_writing=None if content is None else partial(written_tflite, content, model, profile),
             on_step=show,
@@ -205,7 +209,7 @@ def adapt_command(
     seconds = time.perf_counter() - started
     payload = _payload(result, labelled, output, seconds) | {
         "method": method,
-        "config": dataclasses.asdict(config),
+        "config": dataclasses.asdict(dataclasses.replace(config, epsilon=result.epsilon)),
     }
     if as_json:
         print_json(payload)
@@ -230,8 +234,7 @@ def _content_to_patch(model: str, output: str, program: Program, head: HeadChoic
     return content
 
 
-def _config(method: MethodName, chosen: dict[str, Any]) -> TrainerConfig:
-    given = {name: value for name, value in chosen.items() if value is not None}
+def _config(method: MethodName, given: dict[str, Any]) -> TrainerConfig:
     config = METHODS[method].config
     if "num_directions" in given and config.rows == "split":
         raise InputError(
@@ -264,7 +267,7 @@ def _payload(result: AdaptedProgram, data: LabelledData, output: str, seconds: f
         "head": result.head,
         "samples": len(data.x),
         "steps": len(steps),
-        "forwards": result.report.forwards,
+        "forwards": result.forwards,
         "dead_steps": len(result.report.dead_steps),
         "saturated_steps": len(result.report.saturated_steps),
         "loss_first": steps[0].mean_loss,
@@ -283,7 +286,7 @@ def _table(payload: dict[str, Any]) -> Table:
     rows = {
         "method": f"{payload['method']}, {payload['head']} head",
         "steps": f"{payload['steps']} ({payload['dead_steps']} dead, {payload['saturated_steps']} saturated)",
-        "forwards": f"{payload['forwards']}",
+        "forwards": f"{payload['forwards']} of the batch (epsilon {payload['config']['epsilon']:.2g})",
         "mean loss": f"{payload['loss_first']:.4f} → {payload['loss_last']:.4f}",
         "accuracy on the data": f"{percent(payload['accuracy_before'])} → "
         f"{percent(payload['accuracy_after'])} ({payload['samples']} samples)",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fxpgrad.errors import InputError
+from fxpgrad.errors import InputError, TrainingError
 from fxpgrad.experiments.evaluate import evaluate
 from fxpgrad.experiments.few_shot import IntegerEpisode, prototype_classifier
-from fxpgrad.experiments.methods import batch_of
+from fxpgrad.experiments.methods import batch_of, forwards_of_a_step
 from fxpgrad.importers.model_file import program_from
 from fxpgrad.importers.tflite_writer import LayerValues, layers_without_bias, write_layers
 from fxpgrad.program.head import has_linear_head, with_accumulator_output, without_softmax
@@ -21,6 +21,7 @@ from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.report import TrainingReport
 from fxpgrad.trainer.trainer import OnStep, Trainer
+from fxpgrad.trainer.window import measure_window, window_forwards
 
 HeadChoice = Literal["auto", "linear", "prototypes"]
 Layers = Mapping[str, Mapping[str, NDArray[Any]]]
@@ -31,7 +32,8 @@ DISTANCE_SCALE = "distance_scale"  # the metadata entry of a backbone trained wi
 class AdaptedProgram:
     """The Program after training, and what the run cost and gave (accuracies on the training data).
 
-    layers: the trained values by call and role, see `Trainer.trained_layers`.
+    layers: the trained values by call and role, see `Trainer.trained_layers`. epsilon: what was probed with.
+    forwards: inferences of the batch, those that found epsilon included.
     """
 
     program: Program
@@ -41,6 +43,8 @@ class AdaptedProgram:
     accuracy_before: float
     accuracy_after: float
     scratch_bytes: int
+    epsilon: float
+    forwards: int
 
 
 def choose_head(program: Program, head: HeadChoice) -> Literal["linear", "prototypes"]:
@@ -101,6 +105,7 @@ def adapt(
     threads: int = 1,
     paired: bool = False,
     frozen: frozenset[str] = frozenset(),
+    find_epsilon: bool = False,
     try_writing: Callable[[Layers], object] | None = None,
     on_step: OnStep | None = None,
 ) -> AdaptedProgram:
@@ -125,6 +130,8 @@ def adapt(
         How the passes of a step are run, see `Trainer`; they change time and scratch only.
     frozen
         Names of constants that are not trained.
+    find_epsilon
+        Measure the window of epsilons first (`measure_window`) and take epsilon from it, in relative units.
     try_writing
         Called with the layers (see `AdaptedProgram`) before the first step: what cannot be written in the
         end is better refused then.
@@ -141,10 +148,16 @@ def adapt(
     kind = choose_head(program, head)
     before = _with_head(program, kind, x, y)
     config, size = batch_of(config, len(x), batch)
+    form, objective, extra = with_accumulator_output(without_softmax(before)), LinearCrossEntropy(), 0
+    if find_epsilon:
+        window = measure_window(form, config, objective, x, y, size, frozen=frozen)
+        if window.epsilon is None:
+            raise TrainingError(window.reason)
+        config, extra = replace(config, epsilon=window.epsilon), window.forwards
     trainer = Trainer(
-        with_accumulator_output(without_softmax(before)),
+        form,
         config,
-        LinearCrossEntropy(),
+        objective,
         size,
         threads=threads,
         paired=paired,
@@ -162,6 +175,8 @@ def adapt(
         evaluate(before, x, y).accuracy,
         evaluate(after, x, y).accuracy,
         trainer.scratch_bytes,
+        config.epsilon,
+        report.forwards + extra,
     )
 
 
@@ -194,3 +209,10 @@ def written_tflite(content: bytes, path: str, profile: str | None, layers: Layer
     """
     written = write_layers(content, {name: LayerValues(**values) for name, values in layers.items()})
     return written, program_from(written, path, profile)
+
+
+def affords_window(config: TrainerConfig, steps: int, samples: int, batch: int) -> bool:
+    """Whether finding epsilon takes at most a tenth of a run's inferences (relative units only)."""
+    if not (config.relative or config.scope == "affine"):
+        return False
+    return 10 * window_forwards(config, samples, batch) <= steps * forwards_of_a_step(config)

@@ -102,11 +102,15 @@ class Executor:
         """Return a copy of a tensor in its outer type, while the plan keeps it alive."""
         return to_outer(self.program.tensors[tensor], self._views[tensor]).copy()
 
-    def load(self, x: NDArray[Any], tensor: str | None = None) -> None:
-        """Copy a batch into an input tensor (the only one if unnamed), checking dtype and shape."""
+    def load(self, x: NDArray[Any], tensor: str | None = None, *, checked: bool = False) -> None:
+        """Copy a batch into an input tensor (the only one if unnamed), checking dtype and shape.
+
+        checked: the caller has called `check_input` on it already.
+        """
         name = tensor or only_input(self.program)
         info = self.program.tensors[name]
-        check_input(info, x, self.batch)
+        if not checked:
+            check_input(info, x, self.batch)
         np.copyto(self._views[name], to_inner(info, x))
 
     def load_all(self, feed: Feed) -> None:

@@ -46,8 +46,8 @@ class TrainerConfig:
     head : {"forward", "exact"}
         Train the last layer by forward gradients like the rest, or by its exact integer gradient.
     head_rate : float > 0
-        Size of a step of the exact head, in units of one over the mean square of a feature vector whose
-        features are 32 steps of their scale.
+        Size of a step of the exact head, in units of one over the mean squared length of the feature
+        vectors of the first step: up to about 2 such steps cannot diverge.
     distribution : {"gaussian", "rademacher"}
         What z is drawn from.
     form : {"exact", "paper"}

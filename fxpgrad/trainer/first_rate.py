@@ -90,10 +90,8 @@ def measure_rate(
     lowest = min((trial for trial in trials if trial.after is not None), key=_after, default=None)
     good = lowest is not None and _after(lowest) < lowest.before
     passes = 2 * (config.num_directions if config.rows == "shared" else 1) * _STEPS * len(RATES)
-    rate = None
-    if good and lowest is not None:
-        rate = RATES[max(0, RATES.index(lowest.learning_rate) - 1)]
-    return FirstRate(tuple(trials), rate, passes)
+    first = RATES[max(0, RATES.index(lowest.learning_rate) - 1)] if good and lowest is not None else None
+    return FirstRate(tuple(trials), first, passes)
 
 
 def _after(trial: RateTrial) -> float:

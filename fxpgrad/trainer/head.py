@@ -18,7 +18,7 @@ from fxpgrad.program.program import Program
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy, Objective
 from fxpgrad.trainer.trainable import rounding_code, update_scale
-from fxpgrad.trainer.units import OUTPUT_STEPS, scale_of
+from fxpgrad.trainer.units import scale_of
 from fxpgrad_kernels.loss.residuals import residuals_linear
 from fxpgrad_kernels.loss.residuals_ref import FRACTION_BITS
 from fxpgrad_kernels.training.accumulator_bound import accumulator_bound
@@ -35,6 +35,7 @@ class HeadGradient:
         self._accumulators = call.output
         self._zero_point = call.parameters["input_zero_point"]
         self._residuals = np.zeros((rows, classes), np.int32)
+        self.squares = 0  # of all features that were added
         self.weights = np.zeros((classes, width), np.int64)
         self.bias = np.zeros(classes, np.int64)
 
@@ -42,10 +43,13 @@ class HeadGradient:
         """Start a step."""
         self.weights[:] = 0
         self.bias[:] = 0
+        self.squares = 0
 
     def add(self, executor: Executor, objective: LinearCrossEntropy, labels: NDArray[np.int32]) -> None:
         """Add the rows that an executor has just run."""
         scale = objective.logit_scale
+        centred = executor.view(self._features).reshape(-1).astype(np.int64) - self._zero_point
+        self.squares += int(centred @ centred)
         residuals_linear(executor.view(self._accumulators), *scale, labels, self._residuals)
         add_outer_products(
             executor.view(self._features), self._residuals, self.weights, self.bias,
@@ -90,19 +94,29 @@ class ExactHead:
         self._coarse = max(0, (rows - 1).bit_length() - 8)
         self._words = np.zeros(WORDS, np.uint32)
         self._counts = np.zeros(2, np.int64)
-        features = program.tensors[self._call.inputs[0]].scale
         self._weights = program.constants[self._call.constants["weights"]].data
         self._bias = program.constants[self._call.constants["bias"]].data
-        width = self._weights.shape[1]
-        step = config.head_rate / (width * (OUTPUT_STEPS * features) ** 2) / (rows * 2.0**FRACTION_BITS)
-        scales = {role: scale_of(program.constants[name]) for role, name in self.names.items()}
+        self._rows = rows
         self._shifts = {"weights": self._coarse, "bias": 0}
+        self._rate = 1.0
+        self._real: dict[str, NDArray[np.float64]] = {}
+        self._scales: dict[str, tuple[NDArray[np.int32], NDArray[np.int32]]] = {}
+
+    def _measure(self, squares: int) -> None:
+        """Choose the size of a step by the features of the first one, once for the run."""
+        features = self._program.tensors[self._call.inputs[0]].scale
+        size = max(squares / self._rows, 1.0) * features**2  # squared length of a feature vector
+        step = self._config.head_rate / size / (self._rows * 2.0**FRACTION_BITS)
         factors = {"weights": features * 2.0**self._coarse, "bias": 1.0}
-        self._real = {role: step * factors[role] / scale for role, scale in scales.items()}
-        self.set_rate(1.0)
+        constants = self._program.constants
+        self._real = {
+            role: step * factors[role] / scale_of(constants[name]) for role, name in self.names.items()
+        }
+        self.set_rate(self._rate)
 
     def set_rate(self, rate: float) -> None:
         """Scale the step by `rate` in [0, 1] of the full one."""
+        self._rate = rate
         self._scales = {
             role: update_scale(rate * real, self.names[role]) for role, real in self._real.items()
         }
@@ -115,6 +129,8 @@ class ExactHead:
         TrainingError
             The weights have grown until the accumulators no longer fit int32.
         """
+        if not self._real:
+            self._measure(sum(gradient.squares for gradient in gradients))
         moved = clipped = 0
         for role in self.names:
             total: NDArray[Any] = np.sum([getattr(gradient, role) for gradient in gradients], axis=0)

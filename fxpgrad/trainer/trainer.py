@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError, TrainingError
-from fxpgrad.program.execute import Executor, check_input, positive, run_program
+from fxpgrad.program.execute import Executor, check_input, only_input, positive, run_program
 from fxpgrad.program.head import split_before
 from fxpgrad.program.program import Program
 from fxpgrad.program.prove import with_proved_accumulators
@@ -104,6 +104,8 @@ class Trainer:
             )
             for executor in executors
         ]
+        self._passes = _slices(config.num_directions, len(self._workers))
+        self._features = active.tensors[only_input(active)]
         self._objective = self._workers[0].objective
         passes = 2 * (config.num_directions if config.rows == "shared" else 1) if self.trainables else 1
         self._forwards = passes
@@ -154,13 +156,13 @@ class Trainer:
         Return the losses of the directions' plus passes, of their minus passes (2**-24 nats, summed over
         the samples that a direction sees), and how many perturbed values were clipped.
         """
+        check_input(self._features, features, self._batch)
+        given = features, labels, self.steps_taken
         widths = self._widths.choose(self.steps_taken)
         results = self._each(
             [
-                partial(worker.run, features, labels, self.steps_taken, passes, widths)
-                for worker, passes in zip(
-                    self._workers, _slices(self.config.num_directions, len(self._workers)), strict=True
-                )
+                partial(worker.run, *given, passes, widths)
+                for worker, passes in zip(self._workers, self._passes, strict=True)
             ]
         )
         losses: dict[Pass, int] = {}
@@ -274,7 +276,7 @@ class Trainer:
         if not isinstance(labels, np.ndarray) or labels.dtype != np.int32 or labels.shape != (samples,):
             got = f"{labels.dtype} {list(labels.shape)}" if isinstance(labels, np.ndarray) else type(labels)
             raise InputError(f"labels must be int32 [{samples}]; got {got}")
-        if int(labels.min()) < 0 or int(labels.max()) >= classes:
+        if int(np.maximum.reduce(labels.view(np.uint32))) >= classes:  # a negative one is large
             raise InputError(f"labels must lie in 0..{classes - 1}; got {labels.min()}..{labels.max()}")
 
     def _rows(self, samples: int) -> Any:

@@ -46,5 +46,5 @@ class Update:
         self._signs[:] = signs
         self._tape.words[self._steps] = step
         self._tape.run()
-        moved, clipped = self._counts.sum(axis=0)
-        return int(moved), int(clipped)
+        moved, clipped = np.add.reduce(self._counts).tolist()
+        return moved, clipped

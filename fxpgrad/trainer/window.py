@@ -99,8 +99,7 @@ def measure_window(
         raise InputError(f"{len(x)} samples cannot fill a batch of {batch}; use a smaller batch")
     if config.rows == "shared":
         config = dataclasses.replace(config, num_directions=_DIRECTIONS)
-    rows = [slice(batch * k, batch * (k + 1)) for k in range(len(x) // batch)]
-    rows = rows[: 1 if config.rows == "shared" else 2]
+    rows = [slice(batch * k, batch * (k + 1)) for k in range(_batches(config, len(x), batch))]
     features: list[NDArray[Any]] | None = None
     taken: list[tuple[float, NDArray[np.float64], float]] = []
     reason = ""
@@ -118,6 +117,16 @@ def measure_window(
         taken.append((epsilon, *_differences(trainer, features, [y[part] for part in rows])))
     forwards = len(taken) * len(rows) * 2 * (config.num_directions if config.rows == "shared" else 1)
     return _judged(taken, reason, forwards)
+
+
+def _batches(config: TrainerConfig, samples: int, batch: int) -> int:
+    return 1 if config.rows == "shared" else min(2, samples // batch)
+
+
+def window_forwards(config: TrainerConfig, samples: int, batch: int) -> int:
+    """Return how many inferences of the batch `measure_window` takes at most."""
+    passes = 2 * (_DIRECTIONS if config.rows == "shared" else 1)
+    return len(LADDER) * _batches(config, samples, batch) * passes
 
 
 def _differences(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,31 +34,31 @@ class Worker:
         features: NDArray[Any],
         labels: NDArray[np.int32],
         step: int,
-        passes: Sequence[Pass],
+        passes: list[Pass],
         widths: Mapping[str, int],
     ) -> tuple[dict[Pass, int], int]:
         """Return the loss of each pass and the number of clipped values."""
         if self.head is not None:
             self.head.clear()
         losses: dict[Pass, int] = {}
-        saturated = 0
-        todo = list(passes)
-        while todo:
-            direction, sign = todo[0]
-            both = self.probe.paired and todo[1:2] == [(direction, -sign)]
-            signs = [sign, -sign] if both else [sign]
+        saturated = at = 0
+        output = self.probe.program.outputs[0]
+        while at < len(passes):
+            direction, sign = passes[at]
+            both = self.probe.paired and passes[at + 1 : at + 2] == [(direction, -sign)]
+            signs = (sign, -sign) if both else (sign,)
             own = self._rows(direction)
-            executors, clipped = self.probe.run(features[own], step, direction, signs, widths)
+            x, y = (features, labels) if own is None else (features[own], labels[own])
+            executors, clipped = self.probe.run(x, step, direction, signs, widths)
             for one, executor in zip(signs, executors, strict=True):
-                output = executor.view(self.probe.program.outputs[0])
-                losses[direction, one] = self.objective(output, labels[own])
+                losses[direction, one] = self.objective(executor.view(output), y)
                 if self.head is not None and isinstance(self.objective, LinearCrossEntropy):
-                    self.head.add(executor, self.objective, labels[own])
+                    self.head.add(executor, self.objective, y)
             saturated += clipped
-            todo = todo[len(signs) :]
+            at += len(signs)
         return losses, saturated
 
-    def _rows(self, direction: int) -> slice:
-        """Return the rows that a direction sees."""
+    def _rows(self, direction: int) -> slice | None:
+        """Return the rows that a direction sees, None for all."""
         rows = self.probe.batch
-        return slice(direction * rows, (direction + 1) * rows) if self.split else slice(None)
+        return slice(direction * rows, (direction + 1) * rows) if self.split else None

@@ -8,9 +8,11 @@ import json
 import numpy as np
 import pytest
 
+from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.head import ACCUMULATORS
 from fxpgrad.program.store import load, save
 from tests.cli.small_models import assert_refused, call, write_data
+from tests.data_folder import DATA, needs_data
 
 
 @pytest.fixture
@@ -142,3 +144,64 @@ def test_adapting_an_adapted_prototype_classifier_trains_its_head(tmp_path, feat
         *("adapt", tmp_path / "a.fxp", "--data", data, "-o", tmp_path / "c.fxp", "--head", "prototypes")
     )
     assert_refused(result, "int8 features")
+
+
+RESNET = "mlperf_tiny/pretrainedResnet_quant.tflite"
+
+
+@needs_data(RESNET, "mlperf_tiny/ic01_eval.npz")
+def test_a_tflite_file_learns_and_stays_the_file_that_it_was(tmp_path):
+    pytest.importorskip("tflite")
+    with np.load(DATA / "mlperf_tiny" / "ic01_eval.npz") as arrays:
+        dark = (arrays["x"][:60] // 2).astype(np.int16) - 128  # a sensor that sees half of the light
+        data = write_data(tmp_path / "d.npz", x=dark.astype(np.int8), y=arrays["labels"][:60])
+    model, output = DATA / RESNET, tmp_path / "a.tflite"
+    report = adapt(model, data, output, "--forwards", 160, "--batch", 60)
+    assert report["method"] == "affine"
+    assert report["accuracy_after"] > report["accuracy_before"]
+    assert len(output.read_bytes()) == model.stat().st_size
+    evaluated = json.loads(call("evaluate", output, "--data", data, "--json").stdout)
+    assert evaluated["accuracy"] == report["accuracy_after"]
+    before, after = load_program(model), load_program(output)
+    assert after.calls == before.calls
+    for call_ in before.calls:
+        if call_.kernel.startswith("conv2d"):
+            name = call_.constants["weights"]
+            np.testing.assert_array_equal(after.constants[name].data, before.constants[name].data)
+
+
+@needs_data(RESNET)
+def test_only_a_tflite_model_becomes_a_tflite_file(tmp_path, classifier, data):
+    result = call("adapt", classifier.path, "--data", data, "-o", tmp_path / "o.tflite")
+    assert_refused(result, "only a .tflite model")
+
+
+def test_epsilon_is_found_where_the_budget_affords_it(tmp_path, classifier, data):
+    options = ("--method", "affine", "--batch", 30)
+    rich = adapt(classifier.path, data, tmp_path / "a.fxp", *options, "--forwards", 200)
+    assert rich["forwards"] == 200 + 16
+    assert rich["config"]["epsilon"] not in (0.03, None)
+    poor = adapt(classifier.path, data, tmp_path / "b.fxp", *options, "--forwards", 20)
+    assert poor["forwards"] == 20
+    assert poor["config"]["epsilon"] == 0.03
+    told = adapt(classifier.path, data, tmp_path / "c.fxp", *options, "--forwards", 200, "--epsilon", 0.02)
+    assert (told["forwards"], told["config"]["epsilon"]) == (200, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--steps", 3, "--forwards", 3], "not both"),
+        (["--forwards", "nan"], "forwards"),
+        (["--forwards", 0], "forwards"),
+        (["--method", "affine", "--directions", 3], "--batch"),
+    ],
+)
+def test_budgets_that_make_no_sense_are_refused(tmp_path, classifier, data, options, word):
+    assert_refused(call("adapt", classifier.path, "--data", data, "-o", tmp_path / "o.fxp", *options), word)
+
+
+def test_exact_head_alone_takes_one_inference_a_step(tmp_path, classifier, data):
+    report = adapt(classifier.path, data, tmp_path / "o.fxp", "--method", "exact_lp")
+    assert report["forwards"] == report["steps"] == 300
+    assert report["accuracy_after"] > report["accuracy_before"]

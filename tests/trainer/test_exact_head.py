@@ -40,7 +40,7 @@ def test_one_step_follows_the_gradient_of_the_float_loss(bits: int) -> None:
     x, y = dense_integers(program)
     call = program.calls[-1]
     before = [program.constants[call.constants[role]].data.astype(np.float64) for role in ("weights", "bias")]
-    config = dataclasses.replace(ALONE, rounding="nearest", head_rate=4.0)
+    config = dataclasses.replace(ALONE, rounding="nearest", head_rate=0.5)
     trainer = Trainer(program, config, LinearCrossEntropy(), len(x))
     report = trainer.fit(x, y, 1)
     features, shares, loss = float_head_loss(program, x, y, before)
