@@ -66,6 +66,10 @@ def build_step(network: str, width: int, batch: int) -> Built:
         _step(make(paired=True), f"{STEP}, paired"),
         _step(make(distribution="rademacher"), f"{STEP}, rademacher"),
         _step(make(distribution="rademacher", paired=True), f"{STEP}, rademacher, paired"),
+        _step(
+            make(distribution="rademacher", rounding="nearest", paired=True),
+            f"{STEP}, rademacher, paired, nearest",
+        ),
         _step(make(num_directions=3), f"{STEP}, 3 directions"),
         _step(make(num_directions=3, paired=True), f"{STEP}, 3 directions, paired"),
         Candidate(UPDATE, functools.partial(make().apply, (1,)), units=weights),
@@ -84,6 +88,10 @@ def _build_last_block(batch: int) -> Built:
             _forward(active, batch),
             _step(make()),
             _step(make(paired=True), f"{STEP}, paired"),
+            _step(
+                make(distribution="rademacher", rounding="nearest", paired=True),
+                f"{STEP}, rademacher, paired, nearest",
+            ),
             _forward(program, batch, "forward of the whole network"),
         ),
         ("the forward pass of the base is that of the trained suffix",),
