@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from fxpgrad.errors import InputError
 
@@ -38,5 +37,7 @@ def mean_and_ci95(accuracies: Sequence[float] | NDArray[np.floating]) -> tuple[f
     mean = float(values.mean())
     if len(values) == 1:
         return mean, math.inf
-    quantile = float(stats.t.ppf(0.975, len(values) - 1))
+    from scipy.special import stdtrit  # noqa: PLC0415 - scipy takes long to import; most commands need none
+
+    quantile = float(stdtrit(len(values) - 1, 0.975))
     return mean, quantile * float(values.std(ddof=1)) / math.sqrt(len(values))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import fxpgrad_kernels
+from fxpgrad_kernels import jit, registry
 
 PACKAGE = Path(fxpgrad_kernels.__file__).parent
 REQUANTIZE = """
@@ -71,6 +72,42 @@ def test_second_process_loads_what_the_first_compiled(sources, tmp_path):
     second = run(textwrap.dedent(REQUANTIZE) + textwrap.dedent(hits), sources, cache)
     assert second.split() == [first_result, "1", "0"]
     assert machine_code(cache) == first
+
+
+def test_only_kernels_are_stored(sources, tmp_path):
+    cache = tmp_path / "cache"
+    run(REQUANTIZE, sources, cache)
+    assert {path.name.split(".")[1].split("-")[0] for path in machine_code(cache)} == {"requantize_array"}
+
+
+def test_device_function_cannot_be_called_from_python():
+    @jit.device
+    def twice(value):
+        return value + value
+
+    with pytest.raises(TypeError, match="twice is a device function"):
+        twice(1)
+
+
+def test_only_the_kernel_can_be_called_from_other_code():
+    """Two modules may hold functions of one name: `NRT_decref`, or one that an intrinsic defines."""
+    spec = registry.kernel_named("conv2d_a8w8")
+    text = jit.llvm_ir(spec.function, *spec.example_arguments())
+    defined = [line for line in text.splitlines() if line.startswith("define ")]
+    seen = [line for line in defined if not line.startswith("define private ")]
+    assert len(defined) > len(seen) == 2  # the function itself, and what Python calls
+    assert all("conv2d" in line for line in seen)
+
+
+def test_kernel_runs_where_the_cache_vanished(sources, tmp_path):
+    cache = tmp_path / "cache"
+    vanish = """
+        import shutil
+        from fxpgrad_kernels import jit
+        from fxpgrad_kernels.arithmetic import requantize
+        shutil.rmtree(jit.cache_directory())
+    """
+    assert run(textwrap.dedent(vanish) + textwrap.dedent(REQUANTIZE), sources, cache) == str(3 << 20)
 
 
 def test_edit_of_a_function_in_another_file_is_never_served_stale(sources, tmp_path):
