@@ -7,7 +7,7 @@ from typing import Any
 from fxpgrad.benchmarks.candidate import PEAK
 from fxpgrad.benchmarks.report import Report, SuiteResult
 from fxpgrad.benchmarks.statistics import geometric_mean
-from fxpgrad.errors import MissingExtraError
+from fxpgrad.figures import import_figure
 
 _LINE, _EXTRA = 0.2, 0.9  # inches
 _WIDTH = 9.0
@@ -15,15 +15,6 @@ _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 # The library's colour, by the beginning of a candidate's name; what is compared with itself is grey.
 _COLOURS = {"litert": "C0", "onnxruntime": "C1", "torch": "C2", "numpy": "C4", "tflm": "C5", "fxpgrad": "C3"}
 _OWN = "0.35"
-
-
-def import_figure() -> Any:
-    """Return Matplotlib's Figure class, or say how to get it."""
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtraError('the plot needs Matplotlib: pip install "fxpgrad[bench]"') from error
-    return Figure
 
 
 def plot_report(report: Report) -> Any:

@@ -15,6 +15,7 @@ from fxpgrad.cli.demo_command import demo_command
 from fxpgrad.cli.diff_command import diff_command
 from fxpgrad.cli.evaluate_command import evaluate_command
 from fxpgrad.cli.inspect_command import inspect_command
+from fxpgrad.cli.memory_command import memory_command
 from fxpgrad.cli.probe_command import probe_command
 from fxpgrad.cli.run_command import run_command
 from fxpgrad.cli.terminal import allow_any_text, output_has_failed
@@ -103,6 +104,7 @@ for _command in (
     diff_command,
     check_command,
     convert_command,
+    memory_command,
     probe_command,
     adapt_command,
     evaluate_command,

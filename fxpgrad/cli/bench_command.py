@@ -16,7 +16,7 @@ from fxpgrad.benchmarks.candidate import OURS, Options
 from fxpgrad.benchmarks.markdown import INEXACT, LARGE_TITLE, report_as_markdown, time_text
 from fxpgrad.benchmarks.nets import model_files
 from fxpgrad.benchmarks.peers.table import PEERS, peers_named
-from fxpgrad.benchmarks.plot import import_figure, plot_report
+from fxpgrad.benchmarks.plot import plot_report
 from fxpgrad.benchmarks.report import CaseResult, Report, Row, SuiteResult
 from fxpgrad.benchmarks.suites import SUITES, plan_cases, run_suites, suites_named
 from fxpgrad.cli.terminal import (
@@ -29,6 +29,7 @@ from fxpgrad.cli.terminal import (
     warn,
 )
 from fxpgrad.errors import InputError, MissingExtraError, StoreError
+from fxpgrad.figures import import_figure
 from fxpgrad.files import write_atomically
 from fxpgrad.graph.attributes import nearest
 

@@ -39,6 +39,11 @@ class HeadGradient:
         self.weights = np.zeros((classes, width), np.int64)
         self.bias = np.zeros(classes, np.int64)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the gradient and of the residuals."""
+        return self.weights.nbytes + self.bias.nbytes + self._residuals.nbytes
+
     def clear(self) -> None:
         """Start a step."""
         self.weights[:] = 0

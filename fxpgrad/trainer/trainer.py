@@ -120,12 +120,15 @@ class Trainer:
 
     @property
     def scratch_bytes(self) -> int:
-        """Bytes of the arenas and of the perturbed layers, of all threads.
+        """Bytes of the arenas, of the perturbed layers and of an exact head's gradient, of all threads.
 
         Not in it: the trained values themselves, their per-channel probe and update integers, some
         tens of kB of random block, and one loss per sample.
         """
-        return sum(worker.probe.scratch_bytes for worker in self._workers)
+        return sum(
+            worker.probe.scratch_bytes + (0 if worker.head is None else worker.head.nbytes)
+            for worker in self._workers
+        )
 
     @property
     def batch(self) -> int:

@@ -42,7 +42,7 @@ def test_without_matplotlib_the_plot_is_left_out_with_the_pip_command(tmp_path, 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     result = call(*SMALLEST, "--peers", "none", "--out", tmp_path)
     assert result.exit_code == 0, result.output
-    assert 'pip install "fxpgrad[bench]"' in result.stderr
+    assert 'pip install "fxpgrad[plot]"' in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.json", "bench.md"]
 
 
