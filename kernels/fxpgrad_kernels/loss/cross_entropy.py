@@ -31,6 +31,18 @@ def scaled_logit(accumulator, multiplier, shift):
 
 
 @device
+def softmax_total(row, multiplier, shift):
+    """Return (largest Q24 logit, sum of exp(logit - largest) in Q40) of a row of accumulators."""
+    largest = -LOGIT_LIMIT
+    for n in range(row.size):
+        largest = max(largest, scaled_logit(row[n], multiplier[n], shift[n]))
+    total = np.int64(0)
+    for n in range(row.size):
+        total += exp_negative_q40(largest - scaled_logit(row[n], multiplier[n], shift[n]))
+    return largest, total
+
+
+@device
 def loss_of(total, largest, own):
     """Return ln(total / 2**40) + largest - own in Q24, rounded to nearest."""
     return ((ln_q32(total) + np.int64(128)) >> np.int64(8)) + largest - own
@@ -63,12 +75,7 @@ def cross_entropy_linear(accumulators, multiplier, shift, labels, losses):
     summed = np.int64(0)
     for b in range(losses.size):
         row = accumulators[b]
-        largest = -LOGIT_LIMIT
-        for n in range(row.size):
-            largest = max(largest, scaled_logit(row[n], multiplier[n], shift[n]))
-        total = np.int64(0)
-        for n in range(row.size):
-            total += exp_negative_q40(largest - scaled_logit(row[n], multiplier[n], shift[n]))
+        largest, total = softmax_total(row, multiplier, shift)
         label = labels[b]
         losses[b] = loss_of(total, largest, scaled_logit(row[label], multiplier[label], shift[label]))
         summed += losses[b]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from fxpgrad_kernels.jit import kernel
-from fxpgrad_kernels.loss.cross_entropy import LOGIT_LIMIT, scaled_logit
+from fxpgrad_kernels.loss.cross_entropy import scaled_logit, softmax_total
 from fxpgrad_kernels.loss.exp_ln import exp_negative_q40
 from fxpgrad_kernels.loss.residuals_ref import FRACTION_BITS, residuals_linear_ref
 from fxpgrad_kernels.spec import KernelSpec, array
@@ -21,12 +21,7 @@ def residuals_linear(accumulators, multiplier, shift, labels, residuals):
     """Write softmax(logits) - onehot(label) of every row in Q15; logits as in `cross_entropy_linear`."""
     for b in range(labels.size):
         row = accumulators[b]
-        largest = -LOGIT_LIMIT
-        for n in range(row.size):
-            largest = max(largest, scaled_logit(row[n], multiplier[n], shift[n]))
-        total = np.int64(0)
-        for n in range(row.size):
-            total += exp_negative_q40(largest - scaled_logit(row[n], multiplier[n], shift[n]))
+        largest, total = softmax_total(row, multiplier, shift)
         for n in range(row.size):
             share = exp_negative_q40(largest - scaled_logit(row[n], multiplier[n], shift[n])) << _BITS
             residuals[b, n] = np.int32((share + (total >> np.int64(1))) // total)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from fxpgrad_kernels.jit import device, kernel
+from fxpgrad_kernels.jit import kernel
 from fxpgrad_kernels.random.philox import SEED, STEP, TENSOR, fill_words
 from fxpgrad_kernels.spec import INT_RANGES, Argument, KernelSpec, Parameters, Shapes, array, parameter
 from fxpgrad_kernels.training.exact_gradient_ref import add_outer_products_ref, descend_ref
-from fxpgrad_kernels.training.steps import saturate
+from fxpgrad_kernels.training.steps import STOCHASTIC, rounded, saturate
 
 WORDS = 1024  # random words at a time
-_STOCHASTIC, _FLOOR = np.int64(1), np.int64(2)
 _PURPOSE_ROUNDING = np.int64(1)
 
 
@@ -39,21 +38,6 @@ def add_outer_products(features, residuals, before, before_bias, gradient, bias_
         bias_gradient[n] = total
 
 
-@device
-def _rounded(value, right, rule, word):
-    """Return value / 2**right rounded by the rule; |value| < 2**62, right in [1, 93], word uint32."""
-    if rule == _FLOOR:
-        return value >> min(right, np.int64(63))
-    magnitude = abs(value)
-    if rule == _STOCHASTIC:
-        before, of_word = max(right - np.int64(32), np.int64(0)), max(np.int64(32) - right, np.int64(0))
-        rounded = ((magnitude >> before) + (np.int64(word) >> of_word)) >> min(right, np.int64(32))
-    else:
-        half = min(right, np.int64(63)) - np.int64(1)  # from 2**63 on everything rounds to zero
-        rounded = ((magnitude >> half) + np.int64(1)) >> np.int64(1)
-    return -rounded if value < np.int64(0) else rounded
-
-
 @kernel
 def descend(weights, gradient, multiplier, shift, words, counts, seed, step, tensor, rounding_rule, coarse):
     """Step against a gradient in place: w -= round(round(g / 2**coarse) * multiplier * 2**(shift - 31))."""
@@ -61,7 +45,7 @@ def descend(weights, gradient, multiplier, shift, words, counts, seed, step, ten
     moved, saturated = np.int64(0), np.int64(0)
     for start in range(0, weights.size, WORDS):
         end = min(start + WORDS, weights.size)
-        if rounding_rule == _STOCHASTIC:
+        if rounding_rule == STOCHASTIC:
             fill_words(words, np.int64(start >> 2), _PURPOSE_ROUNDING, seed, step, np.int64(0), tensor)
         for j in range(start, end):
             channel = np.int64(j) // per_channel
@@ -72,7 +56,7 @@ def descend(weights, gradient, multiplier, shift, words, counts, seed, step, ten
             value = (-size if g < np.int64(0) else size) * np.int64(multiplier[channel])
             right = np.int64(31) - np.int64(shift[channel])
             old = np.int64(weights[j])
-            kept, clipped = saturate(old - _rounded(value, right, rounding_rule, words[j - start]), weights)
+            kept, clipped = saturate(old - rounded(value, right, rounding_rule, words[j - start]), weights)
             weights[j] = kept
             moved += np.int64(kept != old)
             saturated += clipped

@@ -11,6 +11,7 @@ import numpy as np
 from fxpgrad_kernels.jit import device, intrinsic, ir, types
 
 _WORD = ir.IntType(16)
+NEAREST, STOCHASTIC, FLOOR = np.int64(0), np.int64(1), np.int64(2)  # rounding rules
 
 
 @intrinsic
@@ -73,3 +74,18 @@ def saturate(value, weights):
     low = np.int64(-high) if is_narrow(weights) else np.int64(-high - np.int64(1))
     kept = max(min(value, high), low)
     return kept, np.int64(kept != value)
+
+
+@device
+def rounded(value, right, rule, word):
+    """Return value / 2**right rounded by the rule; |value| < 2**62, right in [1, 93], word uint32."""
+    if rule == FLOOR:
+        return value >> min(right, np.int64(63))
+    magnitude = abs(value)
+    if rule == STOCHASTIC:
+        before, of_word = max(right - np.int64(32), np.int64(0)), max(np.int64(32) - right, np.int64(0))
+        whole = ((magnitude >> before) + (np.int64(word) >> of_word)) >> min(right, np.int64(32))
+    else:
+        half = min(right, np.int64(63)) - np.int64(1)  # from 2**63 on everything rounds to zero
+        whole = ((magnitude >> half) + np.int64(1)) >> np.int64(1)
+    return -whole if value < np.int64(0) else whole

@@ -23,12 +23,19 @@ from fxpgrad_kernels.random.philox import (
     fill_words,
 )
 from fxpgrad_kernels.spec import INT_RANGES, Argument, KernelSpec, Parameters, Shapes, array, parameter
-from fxpgrad_kernels.training.steps import is_narrow, saturate, shifted_product, take_step
+from fxpgrad_kernels.training.steps import (
+    NEAREST,
+    STOCHASTIC,
+    is_narrow,
+    rounded,
+    saturate,
+    shifted_product,
+    take_step,
+)
 from fxpgrad_kernels.training.update_ref import update_ref
 
 BLOCK = 7 * 2048 + SCRATCH_BYTES  # workspace bytes: 2048 weights at a time; least 448 + SCRATCH_BYTES
 MAX_DIRECTIONS = 64
-_NEAREST, _STOCHASTIC, _FLOOR = np.int64(0), np.int64(1), np.int64(2)
 
 
 class RoundingRule(IntEnum):
@@ -64,15 +71,15 @@ def _update_by_rule(weights, gradient, multiplier, right, rule):
     """
     low, high = np.int32(multiplier & np.int64(0xFFFF)), np.int32(multiplier >> np.int64(16))
     places = np.int32(min(right, np.int64(46)) - np.int64(16))
-    half = np.int32(np.int64(rule == _NEAREST) << np.int64(places - 1))
-    mirrored = np.int16(-1) if rule == _NEAREST else np.int16(0)  # negative g by its magnitude
+    half = np.int32(np.int64(rule == NEAREST) << np.int64(places - 1))
+    mirrored = np.int16(-1) if rule == NEAREST else np.int16(0)  # negative g by its magnitude
     moved, saturated = np.int16(0), np.int16(0)
     for j in range(weights.size):
         old, g = np.int16(weights[j]), gradient[j]
         negative = np.int16(np.int16(g >> np.int16(15)) & mirrored)
         value = np.int16(np.int16(g ^ negative) - negative)
-        rounded = np.int16(shifted_product(np.int32(value), low, high, half, places))
-        kept, clipped = take_step(old, np.int16(negative - np.int16(rounded ^ negative)), weights)
+        whole = np.int16(shifted_product(np.int32(value), low, high, half, places))
+        kept, clipped = take_step(old, np.int16(negative - np.int16(whole ^ negative)), weights)
         weights[j] = kept
         moved = np.int16(moved + np.int16(kept != old))
         saturated = np.int16(saturated + clipped)
@@ -92,8 +99,8 @@ def _update_by_chance(weights, gradient, words, multiplier, right):
         negative = np.int16(g >> np.int16(15))
         magnitude = np.uint64(np.uint16(np.int16(g ^ negative) - negative))
         fixed = np.uint64(np.uint64(magnitude * factor) >> before)
-        rounded = np.int16(np.uint64(fixed + (np.uint64(words[j]) >> of_word)) >> after)
-        kept, clipped = take_step(old, np.int16(negative - np.int16(rounded ^ negative)), weights)
+        whole = np.int16(np.uint64(fixed + (np.uint64(words[j]) >> of_word)) >> after)
+        kept, clipped = take_step(old, np.int16(negative - np.int16(whole ^ negative)), weights)
         weights[j] = kept
         moved = np.int16(moved + np.int16(kept != old))
         saturated = np.int16(saturated + clipped)
@@ -101,29 +108,13 @@ def _update_by_chance(weights, gradient, words, multiplier, right):
 
 
 @device
-def _rounded(value, right, rule, word):
-    """Return value / 2**right rounded by the rule; |value| < 2**44, right in [1, 93], word uint32."""
-    if rule == _FLOOR:
-        return value >> min(right, np.int64(63))
-    magnitude = abs(value)
-    if rule == _STOCHASTIC:
-        before, of_word = max(right - np.int64(32), np.int64(0)), max(np.int64(32) - right, np.int64(0))
-        fixed = (magnitude >> before) + (np.int64(word) >> of_word)
-        rounded = fixed >> min(right, np.int64(32))
-    else:
-        bounded = min(right, np.int64(62))  # past 45 bits everything rounds to zero
-        rounded = (magnitude + (np.int64(1) << (bounded - np.int64(1)))) >> bounded
-    return -rounded if value < np.int64(0) else rounded
-
-
-@device
 def _update_signs(weights, gradient, words, multiplier, right, rule):
     """Step where every |g| is 32 (one direction of signs) and steps fit int16: two steps a channel."""
     value = np.int64(multiplier << np.int64(5))
-    positive = np.int16(_rounded(value, right, rule, np.uint32(0)))
-    opposite = np.int16(-_rounded(-value, right, rule, np.uint32(0)))
+    positive = np.int16(rounded(value, right, rule, np.uint32(0)))
+    opposite = np.int16(-rounded(-value, right, rule, np.uint32(0)))
     moved, saturated = np.int16(0), np.int16(0)
-    if rule == _STOCHASTIC:
+    if rule == STOCHASTIC:
         fixed = (value << max(np.int64(32) - right, np.int64(0))) >> max(right - np.int64(32), np.int64(0))
         greatest = np.uint32(~fixed)  # a greater word carries into the whole part
         for j in range(weights.size):
@@ -152,7 +143,7 @@ def _update_wide(weights, gradient, words, multiplier, shift, stride, rule):
         old = np.int64(weights[j])
         channel = np.int64(j) * stride
         value, right = np.int64(gradient[j]) * multiplier[channel], np.int64(31) - np.int64(shift[channel])
-        wanted = old - _rounded(value, right, rule, words[j])
+        wanted = old - rounded(value, right, rule, words[j])
         kept, clipped = saturate(wanted, weights)
         weights[j] = kept
         moved += np.int64(kept != old)
@@ -190,7 +181,7 @@ def update(
         end = min(np.int64(start + chunk), count)
         z, gradient = space[: end - start], gradients[: end - start]
         _fill_gradient(gradient, signs, table, z, scratch, start, seed, step, tensor, distribution)
-        if rounding_rule == _STOCHASTIC:
+        if rounding_rule == STOCHASTIC:
             needed = random_words[: (end - start + 31) & -32]
             fill_words(needed, start >> np.int64(2), np.int64(1), seed, step, np.int64(0), tensor)
         position = start
@@ -208,7 +199,7 @@ def update(
                 changed = _update_wide(values, sums, words, own, shifts, stride, rounding_rule)
             elif of_signs and active == np.int64(1):
                 changed = _update_signs(values, sums, words, factor, right, rounding_rule)
-            elif rounding_rule == _STOCHASTIC:
+            elif rounding_rule == STOCHASTIC:
                 changed = _update_by_chance(values, sums, words, factor, right)
             else:
                 changed = _update_by_rule(values, sums, factor, right, rounding_rule)

@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fxpgrad_kernels.arithmetic.float32_rounding import round_to_24_bits
+from fxpgrad_kernels.arithmetic import float32_rounding
 from fxpgrad_kernels.arithmetic.profiles import Rounding
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from tests.kernels.arithmetic.corpus import Ints, kernel_implementation
+from tests.kernels.callable_form import callable_form
+
+round_to_24_bits = callable_form(float32_rounding.round_to_24_bits)
 
 Floats = NDArray[np.float32]
 COUNT = 1_000_000

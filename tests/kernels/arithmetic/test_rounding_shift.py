@@ -10,10 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fxpgrad_kernels.arithmetic import saturate as saturation
 from fxpgrad_kernels.arithmetic.profiles import ShiftRounding
-from fxpgrad_kernels.arithmetic.rounding_shift import rounding_shift, rounding_shift_array
+from fxpgrad_kernels.arithmetic.rounding_shift import rounding_shift as shift_device
+from fxpgrad_kernels.arithmetic.rounding_shift import rounding_shift_array
 from fxpgrad_kernels.arithmetic.rounding_shift_ref import rounding_shift_ref, saturate, shift_scalar
-from fxpgrad_kernels.arithmetic.saturate import saturate_int8, saturate_int16, saturate_int32
+from tests.kernels.callable_form import callable_form
+
+rounding_shift = callable_form(shift_device)
+saturate_int8 = callable_form(saturation.saturate_int8)
+saturate_int16 = callable_form(saturation.saturate_int16)
+saturate_int32 = callable_form(saturation.saturate_int32)
 
 MODES = list(ShiftRounding)
 EVERY_MODE = pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)

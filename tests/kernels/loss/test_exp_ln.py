@@ -10,9 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fxpgrad_kernels.loss import exp_ln
 from fxpgrad_kernels.loss import exp_ln_tables as tables
 from fxpgrad_kernels.loss.cross_entropy_ref import exp_negative_ref, ln_ref
-from fxpgrad_kernels.loss.exp_ln import exp_negative_q40, floor_log2, ln_q32
+from tests.kernels.callable_form import callable_form
+
+exp_negative_q40 = callable_form(exp_ln.exp_negative_q40)
+floor_log2 = callable_form(exp_ln.floor_log2)
+ln_q32 = callable_form(exp_ln.ln_q32)
 
 getcontext().prec = 60
 ONE = 2**24

@@ -11,16 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fxpgrad_kernels.random import random_ref
+from fxpgrad_kernels.random import philox, random_ref
 from fxpgrad_kernels.random.distributions import PAPER_THRESHOLDS, THRESHOLDS, Distribution, direction_table
 from fxpgrad_kernels.random.lanes import GROUP_WORDS
-from fxpgrad_kernels.random.philox import (
-    SCRATCH_BYTES,
-    draw_directions,
-    fill_directions,
-    fill_words,
-    philox4x32,
-)
+from fxpgrad_kernels.random.philox import SCRATCH_BYTES, draw_directions
+from tests.kernels.callable_form import callable_form
+
+fill_directions = callable_form(philox.fill_directions)
+fill_words = callable_form(philox.fill_words)
+philox4x32 = callable_form(philox.philox4x32)
 
 # Random123, "kat_vectors", philox4x32 with 10 rounds: counter, key, result.
 KNOWN_ANSWERS = (

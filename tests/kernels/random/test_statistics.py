@@ -7,9 +7,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from fxpgrad_kernels.random import philox
 from fxpgrad_kernels.random.distributions import Distribution, direction_table
-from fxpgrad_kernels.random.philox import draw_directions, fill_words
+from fxpgrad_kernels.random.philox import draw_directions
+from tests.kernels.callable_form import callable_form
 from tests.kernels.random.table_values import z_of_every_uniform
+
+fill_words = callable_form(philox.fill_words)
 
 N = 1 << 17
 LEAST_P = 1e-4  # about 60 p-values are computed below
