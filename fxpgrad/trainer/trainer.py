@@ -86,7 +86,7 @@ class Trainer:
         self._frozen, active = split_before(program, first)
         if config.head == "exact":
             active = _with_own_head(active)
-        self._batch, rows = batch, _rows_of_a_pass(config, batch)
+        self._batch, rows = batch, _rows_of_a_pass(config, batch) if self.trainables else batch
         self._executor = Executor(active, rows)
         trained: dict[str, list[Trainable]] = {}
         for item in self.trainables:

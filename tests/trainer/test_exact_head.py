@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from fxpgrad.errors import TrainingError
+from fxpgrad.graph.builder import GraphBuilder
 from fxpgrad.program.execute import run_program, run_reference
+from fxpgrad.program.head import with_accumulator_output
+from fxpgrad.program.lower import lower
+from fxpgrad.quantize import quantize_graph
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.head import ExactHead
 from fxpgrad.trainer.objective import LinearCrossEntropy, PrototypeCrossEntropy
@@ -91,3 +95,20 @@ def test_it_needs_the_linear_objective() -> None:
     program, _, _ = image_program(8)
     with pytest.raises(TrainingError, match="choose that objective"):
         ExactHead(program, BOTH, PrototypeCrossEntropy(3, 1.0), 6, {})
+
+
+def test_a_network_of_nothing_but_its_head_is_trained_whatever_the_scope() -> None:
+    rng = np.random.default_rng(0)
+    builder = GraphBuilder("head")
+    x = builder.input("x", (8,))
+    out = builder.fully_connected(x, rng.normal(0, 0.3, (3, 8)))
+    graph = quantize_graph(builder.build([out]), {x: (-3.0, 3.0), out: (-3.0, 3.0)}, 8)
+    program = with_accumulator_output(lower(graph))
+    data, y = dense_integers(program)
+    found = []
+    for config in (ALONE, dataclasses.replace(BOTH, num_directions=4)):
+        trainer = Trainer(program, config, LinearCrossEntropy(), len(data))
+        report = trainer.fit(data, y, 5)
+        assert report.forwards == 5
+        found.append(trainer.adapted().constants_sha256())
+    assert found[0] == found[1]
