@@ -2,7 +2,7 @@
 
     python examples/adapt_resnet20.py DATA [--methods affine exact_lp] [--forwards 20] [--noise 0.1] [--json]
 
-DATA holds `models/cifar10_resnet20.npz` (weights by their PyTorch names, of akamaster/pytorch_resnet_cifar10),
+DATA holds `models/cifar10_resnet20.npz` (PyTorch names, of akamaster/pytorch_resnet_cifar10),
 `cifar10/cifar10_train5k.npz` and `cifar10/cifar10_test.npz` (images uint8 NHWC, labels). Gaussian noise of
 the given standard deviation (of a range of 1) is added to the 5,000 images that are trained on and to the
 first 2,000 test images that are judged. A shortcut is a 1x1 convolution that picks every second pixel.
