@@ -109,8 +109,6 @@ def bench_command(
             warn(f"suite {name} is left out: it needs model files (--model or --models)")
         chosen = tuple(suite for suite in chosen if not suite.needs_models)
     compared = PEERS if peers is None else peers_named([] if peers == "none" else peers.split(","))
-    for note in dict.fromkeys(peer.absence for peer in compared if not peer.installed):
-        warn(note)
     options = Options(compared, rounds, seconds, threads, files, only, wide)
     planned = plan_cases(chosen, options)
     total = sum(len(cases) for cases in planned.values())
@@ -118,6 +116,8 @@ def bench_command(
         labels = [case.label for suite in chosen for case in suite.cases(options)]
         raise InputError(f"no case's name holds {only!r}{nearest(only, tuple(labels))}")
     folder = None if out is None else _writable_folder(out)
+    for note in dict.fromkeys(peer.absence for peer in compared if not peer.installed):
+        warn(note)
     with progress_bar() as bar:
         task = bar.add_task("", total=total)
         started = 0
