@@ -26,7 +26,7 @@ from fxpgrad_kernels.gemm.vectors import (
     split_unsigned,
     store,
 )
-from fxpgrad_kernels.jit import ir
+from fxpgrad_kernels.jit import cgutils, ir
 
 COLUMNS = 16
 
@@ -46,8 +46,9 @@ ZEROS = 4  # where the sums of a block start
 NOTES = 5  # [0]: how the tile ends, [1]: whether all sums fit int32, [2]: pairs whose sums do
 FIELDS = 6
 
-_WORDS = ir.VectorType(I16, COLUMNS)
-_BYTES = ir.VectorType(I8, COLUMNS)
+WORDS = ir.VectorType(I16, COLUMNS)
+BYTES = ir.VectorType(I8, 2 * COLUMNS)
+_PACKED = (0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15)
 
 
 def _field(builder, record, field, vector):
@@ -131,26 +132,107 @@ def round_float(builder, record, vector, sums):
     return results
 
 
-def narrow(builder, low_columns, high_columns, zero_point, clamp_low, clamp_high):
-    """Return 16 bytes: results plus zero point, clamped.
+def high_constants(builder, record, end):
+    """Return (possible, constants for `round_high`) of a panel that ends as `end` says.
 
-    clamp_low and clamp_high: 16-bit lanes, the bounds less the zero point. The clamp to 16 bits by
-    constants is what LLVM turns into a saturating pack.
+    possible: the end rounds twice, or once with all shifts at least 32.
     """
-    both = builder.shuffle_vector(low_columns, high_columns, indices(*range(COLUMNS)))
+
+    def either(test, value, other):
+        return builder.select(test, constant(I64, value), constant(I64, other))
+
+    up, away, once = (
+        builder.icmp_signed("==", end, constant(I64, code))
+        for code in (ROUND_UP_TWICE, ROUND_AWAY_TWICE, ROUND_ONCE)
+    )
+    less = broadcast(builder, either(once, 32, 0), HALVES)
+    halving = broadcast(builder, either(once, 0, 1), HALVES)
+    first_half = broadcast(builder, either(once, 0, 2**30), HALVES)
+    below_zero = broadcast(builder, either(away, 2**31, 0), HALVES)
+    none = constant(HALVES, 0)
+    vectors = []
+    for vector in range(COLUMNS // LANES):
+        shifts = split_unsigned(builder, _field(builder, record, SHIFT, vector))
+        shifts = [builder.sub(shift, less) for shift in shifts]
+        right = join(builder, *shifts)
+        negative = builder.bitcast(builder.icmp_signed("<", right, constant(SUMS, 0)), I8)
+        once = builder.and_(once, builder.icmp_signed("==", negative, constant(I8, 0)))
+        halves = [builder.lshr(builder.shl(constant(HALVES, 1), shift), halving) for shift in shifts]
+        lifts = [builder.add(first_half, builder.shl(half, constant(HALVES, 31))) for half in halves]
+        lowered = [
+            builder.select(builder.icmp_signed("!=", half, none), builder.sub(lift, below_zero), lift)
+            for half, lift in zip(halves, lifts, strict=True)
+        ]
+        vectors.append((lifts, lowered, right))
+    return builder.or_(once, builder.or_(up, away)), (halving, vectors)
+
+
+def round_high(builder, record, vector, constants, sums):
+    """Both roundings by adding both halves to the product, or the only one: bits from 31 or 32 on, shifted.
+
+    Where ties go away from zero, a negative product is given 2**31 less: `contract.md`.
+    """
+    # split here: LLVM looks no further than this block for the width of what is multiplied
+    multipliers = split_signed(builder, _field(builder, record, MULTIPLIER, vector))
+    left, (lifts, lowered, right) = constants[0], constants[1][vector]
+    down = builder.sub(constant(HALVES, 32), left)
+    results = []
+    for x in sums:
+        parts = []
+        for part, m, lift, low in zip(split_signed(builder, x), multipliers, lifts, lowered, strict=True):
+            product = builder.mul(part, m)
+            below = builder.icmp_signed("<", product, constant(HALVES, 0))
+            parts.append(builder.add(product, builder.select(below, low, lift)))
+        even = builder.bitcast(builder.lshr(parts[0], down), SUMS)
+        odd = builder.bitcast(builder.shl(parts[1], left), SUMS)
+        both = builder.shuffle_vector(even, odd, indices(*[i + i % 2 * LANES for i in range(LANES)]))
+        results.append(builder.ashr(both, right))
+    return results
+
+
+def _words(builder, low_columns, high_columns, zero_point):
+    """Return 16 results plus zero point, saturated to 16 bits, in the order of `_PACKED`.
+
+    The clamp to 16 bits by constants is what LLVM turns into a saturating pack, which works on halves of
+    128 bits: in this order it moves nothing.
+    """
+    both = builder.shuffle_vector(low_columns, high_columns, indices(*_PACKED))
     both = maximum(builder, both, constant(both.type, -(2**15)))
     both = minimum(builder, both, constant(both.type, 2**15 - 1))
-    words = builder.trunc(both, _WORDS)
-    words = minimum(builder, maximum(builder, words, clamp_low), clamp_high)
-    words = builder.add(words, zero_point)
-    words = maximum(builder, words, constant(_WORDS, -(2**7)))
-    words = minimum(builder, words, constant(_WORDS, 2**7 - 1))
-    return builder.trunc(words, _BYTES)
+    kind = ir.FunctionType(WORDS, [WORDS, WORDS])
+    add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.sadd.sat.v{COLUMNS}i16")
+    return builder.call(add, [builder.trunc(both, WORDS), zero_point])
 
 
-def word_lanes(builder, value):
-    """Return the low 16 bits of an int64 in 16 lanes."""
-    return broadcast(builder, builder.trunc(value, I16), _WORDS)
+def narrow(builder, rows, zero_point, clamp_low, clamp_high):
+    """Return 16 bytes for each of one or two rows of two vectors: results plus zero point, clamped.
+
+    zero_point: 16-bit lanes; clamp_low and clamp_high: 32 lanes of a byte.
+    """
+    words = [_words(builder, *row, zero_point) for row in rows]
+    if len(rows) == 1:
+        both = words[0]
+    else:  # as quarters and words: LLVM would move a shuffle of lanes to where it costs more
+        quarters = [builder.bitcast(row, HALVES) for row in words]
+        both = builder.shuffle_vector(*quarters, indices(0, 1, 4, 5, 2, 3, 6, 7))
+        both = builder.bitcast(both, ir.VectorType(I16, 2 * COLUMNS))
+    both = maximum(builder, both, constant(both.type, -(2**7)))
+    both = minimum(builder, both, constant(both.type, 2**7 - 1))
+    both = builder.trunc(both, ir.VectorType(I8, both.type.count))
+    first = indices(*range(both.type.count))
+    low, high = (builder.shuffle_vector(clamp, clamp, first) for clamp in (clamp_low, clamp_high))
+    both = minimum(builder, maximum(builder, both, low), high)
+    if len(rows) == 1:
+        return [builder.shuffle_vector(both, both, indices(*_PACKED))]
+    both = builder.bitcast(both, SUMS)
+    both = builder.shuffle_vector(both, both, indices(0, 4, 1, 5, 2, 6, 3, 7))
+    both = builder.bitcast(both, BYTES)
+    return [builder.shuffle_vector(both, both, indices(*range(i, i + COLUMNS))) for i in (0, COLUMNS)]
+
+
+def lanes(builder, value, kind):
+    """Return the low bits of an int64 in every lane of a vector of smaller ones."""
+    return broadcast(builder, builder.trunc(value, kind.element), kind)
 
 
 def store_columns(builder, values, pointer, columns):

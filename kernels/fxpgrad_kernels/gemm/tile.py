@@ -16,6 +16,7 @@ requantized and stored as int8 before they leave the registers (`ends.py`).
 from __future__ import annotations
 
 from fxpgrad_kernels.gemm.ends import (
+    BYTES,
     COLUMNS,
     FIELDS,
     ROUND_AWAY_TWICE,
@@ -23,12 +24,15 @@ from fxpgrad_kernels.gemm.ends import (
     ROUND_ONCE,
     ROUND_UP_TWICE,
     START,
+    WORDS,
+    high_constants,
+    lanes,
     narrow,
     round_float,
+    round_high,
     round_once,
     round_twice,
     store_columns,
-    word_lanes,
 )
 from fxpgrad_kernels.gemm.vectors import (
     I8,
@@ -50,6 +54,7 @@ from fxpgrad_kernels.jit import cgutils, intrinsic, ir, types
 ROWS = 6
 PANELS = 4
 _VECTORS = COLUMNS // LANES
+_ROUND_HIGH = -1  # in place of one of the ends of `ends.py`
 _POINTERS = {
     "rows": I16.as_pointer(),
     "row_offset": I64.as_pointer(),
@@ -115,45 +120,60 @@ def _accumulate(builder, a, starts, panels, sums, unroll):
 
 def _store_bytes(builder, a, sums, outputs):
     """Add the zero point, clamp and store the requantized tile; only its last panel may be ragged."""
-    zero_point = word_lanes(builder, a["zero_point"])
-    low = word_lanes(builder, builder.sub(a["clamp_low"], a["zero_point"]))
-    high = word_lanes(builder, builder.sub(a["clamp_high"], a["zero_point"]))
-    last = []
-    for cells, pointer in zip(sums, outputs, strict=True):
-        for first in range(0, len(cells), _VECTORS):
-            vectors = [builder.load(cell) for cell in cells[first : first + _VECTORS]]
-            values = narrow(builder, *vectors, zero_point, low, high)
-            target = at(builder, pointer, first * LANES)
-            if first + _VECTORS < len(cells):
-                store(builder, values, target, 1)
-            else:
-                last.append((values, target))
+    zero_point = lanes(builder, a["zero_point"], WORDS)
+    bounds = [lanes(builder, a[name], BYTES) for name in ("clamp_low", "clamp_high")]
+    tiles = [
+        (
+            [builder.load(cell) for cell in cells[first : first + _VECTORS]],
+            at(builder, pointer, first * LANES),
+        )
+        for cells, pointer in zip(sums, outputs, strict=True)
+        for first in range(0, len(cells), _VECTORS)
+    ]
+    values = []
+    for first in range(0, len(tiles), 2):
+        rows = [vectors for vectors, _ in tiles[first : first + 2]]
+        values += narrow(builder, rows, zero_point, *bounds)
+    targets = [pointer for _, pointer in tiles]
+    across = len(tiles) // len(sums)
     is_whole = builder.icmp_signed("==", a["columns"], constant(I64, COLUMNS))
+    for i, (value, target) in enumerate(zip(values, targets, strict=True)):
+        if (i + 1) % across != 0:
+            store(builder, value, target, 1)
     with builder.if_else(is_whole, likely=True) as (whole, ragged):
         with whole:
-            for values, pointer in last:
-                store(builder, values, pointer, 1)
+            for value, pointer in zip(
+                values[across - 1 :: across], targets[across - 1 :: across], strict=True
+            ):
+                store(builder, value, pointer, 1)
         with ragged:
-            for values, pointer in last:
-                store_columns(builder, values, pointer, a["columns"])
+            for value, pointer in zip(
+                values[across - 1 :: across], targets[across - 1 :: across], strict=True
+            ):
+                store_columns(builder, value, pointer, a["columns"])
 
 
-def _finish(builder, a, sums, records, targets, outputs):
-    """Emit the switch over the ends; `targets` is None where the sums themselves are never wanted."""
+def _finish(builder, a, sums, records, targets, outputs, high=None):
+    """Emit the switch over the ends; `targets` is None where the sums themselves are never wanted.
+
+    high: the constants of `round_high`, if the one panel's end has been looked at.
+    """
     done = builder.append_basic_block("done")
     narrowing = builder.append_basic_block("narrow")
     storing = builder.append_basic_block("sums")
-    ends = {
-        ROUND_ONCE: round_once,
-        ROUND_UP_TWICE: lambda *given: round_twice(*given, away=False),
-        ROUND_AWAY_TWICE: lambda *given: round_twice(*given, away=True),
-        ROUND_FLOAT: round_float,
-    }
-    blocks = {code: builder.append_basic_block(f"end.{code}") for code in ends}
+    ends = {ROUND_ONCE: round_once, ROUND_FLOAT: round_float}
+    if high is None:
+        ends[ROUND_UP_TWICE] = lambda *given: round_twice(*given, away=False)
+        ends[ROUND_AWAY_TWICE] = lambda *given: round_twice(*given, away=True)
+    else:
+        ends[_ROUND_HIGH] = lambda builder, record, vector, sums: round_high(
+            builder, record, vector, high, sums
+        )
     switch = builder.switch(a["end"], storing)
     for code, emit in ends.items():
-        switch.add_case(constant(I64, code), blocks[code])
-        builder.position_at_end(blocks[code])
+        block = builder.append_basic_block(f"end.{code}")
+        switch.add_case(constant(I64, code), block)
+        builder.position_at_end(block)
         for column in range(len(records) * _VECTORS):
             cells = [row[column] for row in sums]
             record, vector = records[column // _VECTORS], column % _VECTORS
@@ -172,7 +192,7 @@ def _finish(builder, a, sums, records, targets, outputs):
     builder.position_at_end(done)
 
 
-def _emit_tiles(builder, a, height, first_row, unroll):
+def _emit_tiles(builder, a, height, first_row, unroll, high):
     """Emit the loop over tiles of `height` rows from `first_row` on."""
     sums = [[cgutils.alloca_once(builder, SUMS) for _ in range(_VECTORS)] for _ in range(height)]
     last = builder.sub(a["num_rows"], constant(I64, 1))
@@ -190,7 +210,7 @@ def _emit_tiles(builder, a, height, first_row, unroll):
         _accumulate(builder, a, starts, [a["panel"]], sums, unroll)
         targets = [at(builder, a["sums"], builder.mul(n, constant(I64, COLUMNS))) for n in numbers]
         outputs = [at(builder, a["output"], builder.mul(n, a["output_step"])) for n in numbers]
-        _finish(builder, a, sums, [a["record"]], targets, outputs)
+        _finish(builder, a, sums, [a["record"]], targets, outputs, high)
 
 
 def tile_function(module, weights):
@@ -211,9 +231,11 @@ def tile_function(module, weights):
         lone = builder.select(builder.icmp_signed("==", rest, constant(I64, 1)), rest, zero)
         whole = builder.sub(a["num_rows"], short)
         paired = builder.sub(a["num_rows"], lone)
-        _emit_tiles(builder, {**a, "num_rows": whole}, ROWS, zero, 1)
-        _emit_tiles(builder, {**a, "num_rows": paired}, ROWS // 2, whole, 1)
-        _emit_tiles(builder, a, 1, paired, 4)
+        possible, high = high_constants(builder, a["record"], a["end"])
+        a["end"] = builder.select(possible, constant(I64, _ROUND_HIGH), a["end"])
+        _emit_tiles(builder, {**a, "num_rows": whole}, ROWS, zero, 1, high)
+        _emit_tiles(builder, {**a, "num_rows": paired}, ROWS // 2, whole, 1, high)
+        _emit_tiles(builder, a, 1, paired, 4, high)
         builder.ret_void()
     return function
 
