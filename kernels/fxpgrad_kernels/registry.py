@@ -48,9 +48,11 @@ _MODULES: tuple[str, ...] = (
     "softmax.softmax",
     "svdf.svdf",
     "training.accumulator_bound",
+    "training.direction",
     "training.exact_gradient",
     "training.gain",
     "training.perturb",
+    "training.scalars",
     "training.update",
     "transpose_conv2d.transpose_conv2d",
 )

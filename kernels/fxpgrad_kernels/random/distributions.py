@@ -35,6 +35,7 @@ class Purpose(IntEnum):
 
     DIRECTION = 0
     ROUNDING = 1
+    THINNING = 2
 
 
 # THRESHOLDS[k] = round(65536 * Phi((k + 1/2) * dz)), k = 0..126: z > k exactly if u >= THRESHOLDS[k].

@@ -39,23 +39,31 @@ def add_outer_products(features, residuals, before, before_bias, gradient, bias_
 
 
 @kernel
-def descend(weights, gradient, multiplier, shift, words, counts, seed, step, tensor, rounding_rule, coarse):
-    """Step against a gradient in place: w -= round(round(g / 2**coarse) * multiplier * 2**(shift - 31))."""
+def descend(
+    weights, gradient, multiplier, shift, decay, words, counts, seed, step, tensor, rounding_rule, coarse,
+    first_index,
+):  # fmt: skip
+    """Step against a gradient in place: w -= round((round(g / 2**coarse) * multiplier + w * decay) / 2**right).
+
+    right = 31 - shift. The weights are those of the tensor from `first_index` on, a multiple of 8.
+    """
     per_channel = np.int64(weights.size // multiplier.size)
     moved, saturated = np.int64(0), np.int64(0)
     for start in range(0, weights.size, WORDS):
         end = min(start + WORDS, weights.size)
         if rounding_rule == STOCHASTIC:
-            fill_words(words, np.int64(start >> 2), _PURPOSE_ROUNDING, seed, step, np.int64(0), tensor)
+            block = (first_index + np.int64(start)) >> np.int64(2)
+            fill_words(words, block, _PURPOSE_ROUNDING, seed, step, np.int64(0), tensor)
         for j in range(start, end):
             channel = np.int64(j) // per_channel
             g = np.int64(gradient[j])
             size = abs(g)
             if coarse > np.int64(0):
                 size = ((size >> (coarse - np.int64(1))) + np.int64(1)) >> np.int64(1)
-            value = (-size if g < np.int64(0) else size) * np.int64(multiplier[channel])
             right = np.int64(31) - np.int64(shift[channel])
             old = np.int64(weights[j])
+            value = (-size if g < np.int64(0) else size) * np.int64(multiplier[channel])
+            value += old * np.int64(decay[channel])
             kept, clipped = saturate(old - rounded(value, right, rounding_rule, words[j - start]), weights)
             weights[j] = kept
             moved += np.int64(kept != old)
@@ -71,6 +79,7 @@ def _arguments(dtype: str) -> tuple[Argument, ...]:
         array("gradient", "input", "int64", "N", -(2**46), 2**46),
         array("multiplier", "constant", "int32", "C", 0),
         array("shift", "constant", "int32", "C", -62, 30),
+        array("decay", "constant", "int32", "C", 0, 0 if dtype == "int32" else None),
         array("words", "workspace", "uint32", "Z"),
         array("counts", "output", "int64", "2"),
         SEED,
@@ -78,6 +87,7 @@ def _arguments(dtype: str) -> tuple[Argument, ...]:
         TENSOR,
         parameter("rounding_rule", 0, 2),
         parameter("coarse", 0, 15),
+        parameter("first_index", 0, 2**34 - 8),
     )
 
 

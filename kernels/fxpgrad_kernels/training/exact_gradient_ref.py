@@ -30,11 +30,13 @@ def descend_ref(
     gradient: NDArray[np.int64],
     multiplier: NDArray[np.int32],
     shift: NDArray[np.int32],
+    decay: NDArray[np.int32],
     seed: int,
     step: int,
     tensor: int,
     rounding_rule: int,
     coarse: int,
+    first_index: int = 0,
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return (new weights, [moved, saturated]) of one step against a gradient."""
     low, high = LIMITS[weights.dtype.name]
@@ -44,7 +46,8 @@ def descend_ref(
     for i, old in enumerate(int(weight) for weight in weights):
         channel = i // per_channel
         value = round_half_away_ref(int(gradient[i]), 1 << coarse) * int(multiplier[channel])
-        bits = rounding_bits_ref(seed, step, tensor, i)
+        value += old * int(decay[channel])
+        bits = rounding_bits_ref(seed, step, tensor, first_index + i)
         wanted = old - rounded_step_ref(value, 31 - int(shift[channel]), rounding_rule, bits)
         new = max(low, min(high, wanted))
         updated[i] = new

@@ -24,7 +24,12 @@ from fxpgrad_kernels.random.philox import (
     fill_directions,
 )
 from fxpgrad_kernels.spec import INT_RANGES, Argument, KernelSpec, Parameters, Shapes, array, parameter
-from fxpgrad_kernels.training.perturb_ref import perturb_pair_ref, perturb_ref
+from fxpgrad_kernels.training.perturb_ref import (
+    perturb_along_ref,
+    perturb_pair_ref,
+    perturb_ref,
+    perturb_split_ref,
+)
 from fxpgrad_kernels.training.steps import high_product, is_narrow, saturate, take_step
 
 BLOCK = 5 * 2048 + SCRATCH_BYTES  # workspace bytes: 2048 weights at a time; 320 + SCRATCH_BYTES work, slower
@@ -121,6 +126,22 @@ def _each(weights, z, output, epsilon, sign, form):
     return count
 
 
+@device
+def _run(weights, epsilon, z, output, start, per_channel, sign, form):
+    """Perturb the weights from `start` on, as many as there are z; return how many saturated."""
+    end, saturated, position = np.int64(start + z.size), np.int64(0), start
+    if per_channel == np.int64(1):
+        saturated += _each(weights[start:end], z, output[start:end], epsilon[start:end], sign, form)
+        position = end
+    while position < end:
+        channel = np.int64(position // per_channel)
+        stop = min(np.int64((channel + np.int64(1)) * per_channel), end)
+        values, drawn = weights[position:stop], z[position - start : stop - start]
+        saturated += _one(values, drawn, output[position:stop], np.int64(epsilon[channel]), sign, form)
+        position = stop
+    return saturated
+
+
 @kernel
 def perturb(
     weights, epsilon, table, block, output, seed, step, direction, tensor, sign, form, distribution,
@@ -138,17 +159,29 @@ def perturb(
         end = min(np.int64(start + chunk), count)
         z = block[: end - start]
         fill_directions(table, z, scratch, first_index + start, seed, step, direction, tensor, distribution)
-        position = start
-        if per_channel == np.int64(1):
-            saturated += _each(weights[start:end], z, output[start:end], epsilon[start:end], sign, form)
-            position = end
-        while position < end:
-            channel = np.int64(position // per_channel)
-            stop = min(np.int64((channel + np.int64(1)) * per_channel), end)
-            values, drawn = weights[position:stop], z[position - start : stop - start]
-            saturated += _one(values, drawn, output[position:stop], np.int64(epsilon[channel]), sign, form)
-            position = stop
+        saturated += _run(weights, epsilon, z, output, start, per_channel, sign, form)
         start = end
+    return saturated
+
+
+@kernel
+def perturb_along(weights, epsilon, z, output, sign):
+    """Perturb weights along a given z, in the exact form; return how many saturated."""
+    per_channel = np.int64(weights.size // epsilon.size)
+    return _run(weights, epsilon, z, output, np.int64(0), per_channel, sign, np.int64(0))
+
+
+@kernel
+def perturb_split(weights, epsilon, z, output, sign):
+    """Perturb the upper bytes of int16 weights along a given z, epsilon in their steps; return as `perturb`."""
+    per_channel = np.int64(weights.size // epsilon.size)
+    saturated = np.int64(0)
+    for j in range(z.size):
+        upper = min(max((np.int64(weights[j]) + np.int64(128)) >> np.int64(8), np.int64(-127)), np.int64(127))
+        size = np.int64(epsilon[np.int64(j) // per_channel])
+        kept, clipped = saturate(_wide(upper, z[j], size * sign, np.int64(0)), output)
+        output[j] = kept
+        saturated += clipped
     return saturated
 
 
@@ -207,6 +240,17 @@ def _arguments(dtype: str, outputs: tuple[str, ...]) -> tuple[Argument, ...]:
     )
 
 
+def _arguments_along(dtype: str, made: str) -> tuple[Argument, ...]:
+    lowest, limit = INT_RANGES[dtype]
+    return (
+        array("weights", "input", dtype, "N", lowest if dtype == "int32" else -limit, limit),
+        array("epsilon", "constant", "int32", "C", 0, 2**31 - 1 if dtype == "int32" else 2**24),
+        array("z", "constant", "int8", "N", -127),
+        array("output", "output", made, "N", INT_RANGES[made][0] if made == "int32" else -INT_RANGES[made][1]),
+        parameter("sign", -1, 1),
+    )
+
+
 def _block(shapes: Shapes, parameters: Parameters) -> dict[str, int]:
     return {"block": BLOCK}
 
@@ -225,4 +269,14 @@ SPECS = tuple(
         _block,
     )
     for name, dtype in _TYPES.items()
+) + tuple(
+    KernelSpec(
+        f"perturb_along_{name}", "training", perturb_along, perturb_along_ref, _arguments_along(dtype, dtype)
+    )
+    for name, dtype in _TYPES.items()
+)
+SPECS += (
+    KernelSpec(
+        "perturb_split", "training", perturb_split, perturb_split_ref, _arguments_along("int16", "int8")
+    ),
 )

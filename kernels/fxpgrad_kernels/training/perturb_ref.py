@@ -96,3 +96,27 @@ def perturb_pair_ref(
     name = (seed, step, direction, tensor)
     plus = perturb_ref(weights, epsilon, table, *name, 1, form, distribution, first_index)
     return plus, perturb_ref(weights, epsilon, table, *name, -1, form, distribution, first_index)
+
+
+def perturb_along_ref(
+    weights: NDArray[Any], epsilon: NDArray[np.int32], z: NDArray[np.int8], sign: int
+) -> NDArray[Any]:
+    """Return the saturated weights perturbed along z, in the exact form."""
+    low, high = LIMITS[weights.dtype.name]
+    return np.clip(_moved(weights.astype(np.int64), epsilon, z, sign), low, high).astype(weights.dtype)
+
+
+def perturb_split_ref(
+    weights: NDArray[np.int16], epsilon: NDArray[np.int32], z: NDArray[np.int8], sign: int
+) -> NDArray[np.int8]:
+    """Return the upper bytes of int16 weights, rounded to the nearest, perturbed along z and saturated."""
+    upper = np.clip((weights.astype(np.int64) + 128) // 256, -127, 127)
+    return np.clip(_moved(upper, epsilon, z, sign), -127, 127).astype(np.int8)
+
+
+def _moved(
+    values: NDArray[np.int64], epsilon: NDArray[np.int32], z: NDArray[np.int8], sign: int
+) -> NDArray[np.int64]:
+    sizes = np.repeat(epsilon, values.size // epsilon.size)
+    deltas = [round_half_away_ref(int(e) * int(v), 32) for e, v in zip(sizes, z, strict=True)]
+    return values + sign * np.array(deltas, np.int64)

@@ -35,7 +35,7 @@ from fxpgrad_kernels.training.steps import (
 from fxpgrad_kernels.training.update_ref import update_ref
 
 BLOCK = 7 * 2048 + SCRATCH_BYTES  # workspace bytes: 2048 weights at a time; least 448 + SCRATCH_BYTES
-MAX_DIRECTIONS = 64
+MOST_SIGNS = 258  # of the sum of |signs|: 258 * 127 fits int16
 
 
 class RoundingRule(IntEnum):
@@ -48,7 +48,7 @@ class RoundingRule(IntEnum):
 
 @device
 def _fill_gradient(gradient, signs, table, z, scratch, start, seed, step, tensor, distribution):
-    """Write g = sum_i signs[i] * z_i of a run of weights (int16; |g| <= 64 * 127).
+    """Write g = sum_i signs[i] * z_i of a run of weights (int16).
 
     z: int8, as long as the run. Directions with sign 0 are not drawn.
     """
@@ -164,9 +164,9 @@ def update(
 ):
     """Update weights in place, saturating to the limits of their type; counts = [moved, saturated]."""
     count, per_channel = np.int64(weights.size), np.int64(weights.size // multiplier.size)
-    active = np.int64(0)
+    active = np.int64(0)  # of signs: how many; of other scalars: the sum of their sizes
     for i in range(signs.size):
-        active += np.int64(signs[i] != np.int32(0))
+        active += abs(np.int64(signs[i]))
     of_signs = distribution == RADEMACHER
     reach = np.int64(32) * active if of_signs else np.int64(127) * active
     # A seventh of the workspace holds z, two hold g, the rest is the generator's.
@@ -215,7 +215,7 @@ def _arguments(dtype: str) -> tuple[Argument, ...]:
     lowest, limit = INT_RANGES[dtype]
     return (
         array("weights", "input", dtype, "N", lowest if dtype == "int32" else -limit, limit),  # in place
-        array("signs", "input", "int32", "M", -1, 1),
+        array("signs", "input", "int32", "M", -MOST_SIGNS, MOST_SIGNS),
         array("multiplier", "constant", "int32", "C", 0),
         array("shift", "constant", "int32", "C", -62, 30),
         TABLE,

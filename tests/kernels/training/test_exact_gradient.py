@@ -56,9 +56,11 @@ def any_step(rng, dtype):
         "gradient": gradient.astype(np.int64),
         "multiplier": rng.choice([0, 2**30, 2**31 - 1], channels).astype(np.int32),
         "shift": rng.choice([-62, -40, -31, -15, 0, 30], channels).astype(np.int32),
+        "decay": rng.choice([0, 0, 1, 2**20, 2**31 - 1] if dtype != "int32" else [0], channels).astype(np.int32),
         **stream(rng),
         "rounding_rule": int(rng.integers(3)),
         "coarse": coarse,
+        "first_index": int(rng.choice([0, 8, 1000])),
     }
 
 
@@ -68,8 +70,9 @@ def test_descent_equals_definition(dtype, rng):
     case = any_step(rng, dtype)
     expected, expected_counts = descend_ref(*case.values())
     found, counts = case["weights"].copy(), np.array([77, 88])
-    arrays = [case[name] for name in ("gradient", "multiplier", "shift")]
-    numbers = [case[name] for name in ("seed", "step", "tensor", "rounding_rule", "coarse")]
+    arrays = [case[name] for name in ("gradient", "multiplier", "shift", "decay")]
+    names = ("seed", "step", "tensor", "rounding_rule", "coarse", "first_index")
+    numbers = [case[name] for name in names]
     descend(found, *arrays, np.zeros(WORDS, np.uint32), counts, *numbers)
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(counts, expected_counts)
@@ -81,8 +84,34 @@ def test_stochastic_descent_is_unbiased():
     found, counts = np.zeros(count, np.int16), np.zeros(2, np.int64)
     descend(
         found, np.full(count, 3, np.int64), np.full(1, 2**30, np.int32), np.full(1, -2, np.int32),
-        np.zeros(WORDS, np.uint32), counts, 1, 2, 3, int(RoundingRule.STOCHASTIC), 0,
+        np.zeros(1, np.int32), np.zeros(WORDS, np.uint32), counts, 1, 2, 3, int(RoundingRule.STOCHASTIC), 0, 0,
     )  # fmt: skip
     assert set(np.unique(found)) == {-1, 0}
     assert abs(-found.mean() - 0.375) < 0.01
     assert counts[0] == np.count_nonzero(found)
+
+
+def test_a_tensor_in_parts_descends_as_a_whole():
+    rng = np.random.default_rng(4)
+    gradient, values = rng.integers(-(2**20), 2**20, 3 * 800), weights(rng, 3 * 800, "int16")
+    scales = np.full(3, 2**30, np.int32), np.array([-9, -20, -12], np.int32), np.array([0, 5, 2**20], np.int32)
+    whole, counts = values.copy(), np.zeros(2, np.int64)
+    descend(whole, gradient, *scales, np.zeros(WORDS, np.uint32), counts, 1, 2, 3, 1, 0, 0)
+    part, total = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    for c in range(3):
+        own = slice(800 * c, 800 * (c + 1))
+        arrays = [array[c : c + 1] for array in scales]
+        descend(values[own], gradient[own], *arrays, np.zeros(WORDS, np.uint32), part, 1, 2, 3, 1, 0, 800 * c)
+        total += part
+    np.testing.assert_array_equal(values, whole)
+    np.testing.assert_array_equal(total, counts)
+
+
+def test_decay_alone_pulls_towards_zero_without_bias():
+    """A 64th of 32 is half a step: on average over weights."""
+    values, counts = np.full(40_000, 32, np.int16), np.zeros(2, np.int64)
+    descend(
+        values, np.zeros(40_000, np.int64), np.full(1, 2**30, np.int32), np.zeros(1, np.int32),
+        np.full(1, 2**25, np.int32), np.zeros(WORDS, np.uint32), counts, 1, 2, 3, 1, 0, 0,
+    )  # fmt: skip
+    assert abs((32 - values).mean() - 0.5) < 0.01
