@@ -224,22 +224,23 @@ class Tape:
             self._starts = np.array(self._start_list, np.int64)
         return self._words
 
-    def _given_to_native(self) -> tuple[int, int, int]:
+    def _for_native(self) -> tuple[int, int, int]:
         """Return what `run_tape` is given: the addresses of words and starts, the number of calls."""
-        words = self.words
-        self._native = _run_tape()
-        self._given = words.ctypes.data, self._starts.ctypes.data, len(self._start_list)
+        if self._native is None:
+            words = self.words
+            self._native = _run_tape()
+            self._given = words.ctypes.data, self._starts.ctypes.data, len(self._start_list)
         return self._given
 
     def run(self) -> None:
         """Run all calls in order, in one native call that releases the interpreter's lock."""
-        given = self._given if self._native is not None else self._given_to_native()
+        given = self._for_native()
         done = self._native(*given)
         if done != given[2]:
             raise AssertionError(f"call {done} of the tape failed")
 
     def run_one(self, index: int) -> None:
         """Run one call."""
-        words, starts, count = self._given_to_native()
+        words, starts, count = self._for_native()
         if self._native(words, starts + 8 * range(count)[index], 1) != 1:
             raise AssertionError(f"call {index} of the tape failed")

@@ -26,7 +26,9 @@ def maxima_alone(values, first, rows, row_step, count, step, width, output, plac
 @pytest.mark.parametrize("dtype", ["int8", "int16"])
 @given(rng=generators)
 def test_columns_equal_those_of_numpy(dtype: str, rng: np.random.Generator) -> None:
-    width = int(rng.choice([1, 3, LANES - 1, LANES, LANES + 1, 2 * LANES, 3 * LANES + 5]))
+    width = int(
+        rng.choice([1, 3, LANES - 1, LANES, LANES + 1, 2 * LANES, 3 * LANES + 5, 7 * LANES + 3, 8 * LANES])
+    )
     height, breadth = (int(n) for n in rng.integers(1, 7, 2))
     image = integers(rng, (height, breadth, width), dtype)
     top, left = int(rng.integers(height)), int(rng.integers(breadth))

@@ -74,3 +74,9 @@ def test_aarch64_multiplies_long(weights: ir.IntType) -> None:
 def test_no_register_of_the_tile_is_a_float(triple: str, cpu: str, weights: ir.IntType) -> None:
     text = assembly(triple, cpu, weights.width)
     assert re.search(r"^\s+(?:v?(?:add|mul|cvt)[sp][sd]|fadd|fmul|scvtf|fcvt)", text, re.MULTILINE) is None
+
+
+@pytest.mark.parametrize(("triple", "cpu"), [(X86, "znver3"), (ARM, "generic")])
+@WIDTHS
+def test_inner_loops_begin_at_a_line_of_instructions(triple: str, cpu: str, weights: ir.IntType) -> None:
+    assert count(assembly(triple, cpu, weights.width), r"\.p2align\s+6") >= 3  # one for each height of a tile

@@ -200,25 +200,26 @@ def test_tile_equals_its_plain_twin_in_every_bit(profile: Profile, dtype: str, r
         np.testing.assert_array_equal(case[name], twin[name])
 
 
-END_CASES = [(profile, shift) for profile in PROFILES.values() for shift in (-31, -23, -9, -1, 0, 3)]
+END_CASES = [(profile, shift) for profile in PROFILES.values() for shift in (-31, -23, -9, -1, 0, 3, None)]
 
 
 @pytest.mark.parametrize(
     ("profile", "shift"), END_CASES, ids=lambda given: str(getattr(given, "name", given))
 )
 @given(rng=generators)
-def test_every_end_is_requantize(profile: Profile, shift: int, rng: Generator) -> None:
-    """A tile of no pairs that starts from sums of every size: only its end is left."""
+def test_every_end_is_requantize(profile: Profile, shift: int | None, rng: Generator) -> None:
+    """A tile of no pairs that starts from sums of every size: only its end is left. None: unlike shifts."""
     case = drawn_tile(rng, "int8") | {"num_segments": 0, "first": 0, "last": 0, "columns": COLUMNS}
     layer = drawn_layer(rng, profile, "int8", COLUMNS, int(rng.choice([1, 9, 600])))
-    layer["shift"] = np.full(COLUMNS, shift, np.int32)
+    lowest, highest = (-31, 0) if shift is None else (shift, shift)
+    layer["shift"] = rng.integers(lowest, highest, COLUMNS, endpoint=True).astype(np.int32)
     prepare_alone(*layer.values())
     weights = layer["weights"].astype(np.int64)
     folded = layer["bias"] - layer["zero"] * weights.sum(axis=1)
     bound = 128 * np.abs(weights).sum(axis=1) + np.abs(folded)
     sums = np.rint(rng.uniform(-1, 1, (case["num_rows"], COLUMNS)) ** 3 * bound).astype(np.int64)
     ties = rng.random(sums.shape) < 0.3
-    near = (2 * rng.integers(-300, 300, sums.shape) + 1) << max(-shift - 1, 0)
+    near = (2 * rng.integers(-300, 300, sums.shape) + 1) << np.maximum(-layer["shift"] - 1, 0)
     sums = np.where(ties & (np.abs(near) <= bound), near, sums)
     case |= {"start": sums.astype(np.int32).ravel(), "start_step": COLUMNS, "record": layer["record"]}
     case["end"] = int(layer["record"][ends.NOTES * COLUMNS])

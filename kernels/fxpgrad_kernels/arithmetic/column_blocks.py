@@ -24,13 +24,13 @@ _I32, _I64 = ir.IntType(32), ir.IntType(64)
 def _splat(builder, value, kind):
     undefined = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_I32, kind.count), None))
 
 
 def _walk(builder, data, area, start, combine):
-    """Return `start` combined with LANES values of every pixel of the area (a vector)."""
+    """Return `start` (a vector) combined with as many values of every pixel of the area."""
     first, rows, row_step, count, step = area
-    pixel = ir.VectorType(data.type.pointee, LANES)
+    pixel = ir.VectorType(data.type.pointee, start.type.count)
     result = cgutils.alloca_once_value(builder, start)
     builder.store(start, result)
     with cgutils.for_range(builder, rows) as outer:
@@ -73,18 +73,17 @@ def _sum_block(typing_context, values, first, rows, row_step, count, step, sums,
     return signature, codegen
 
 
-@intrinsic
-def _max_block(typing_context, values, first, rows, row_step, count, step, output, place, low, high):
-    """Write LANES largest values, kept within [low, high], to output[place] and the following."""
-    numbers = (types.int64,) * 5
-    signature = types.void(values, *numbers, output, types.int64, types.int64, types.int64)
+@intrinsic(prefer_literal=True)
+def _max_block(typing_context, values, first, rows, row_step, count, step, output, place, low, high, lanes):
+    """Write the largest of each of `lanes` (a literal) columns, within [low, high], to output[place] on."""
+    signature = types.void(values, *(types.int64,) * 5, output, *(types.int64,) * 3, lanes)
 
     def codegen(context, builder, signature, args):
         source = _data(context, builder, signature.args[0], args[0])
         target = _data(context, builder, signature.args[6], args[6])
         element = source.type.pointee
-        kind = ir.VectorType(element, LANES)
-        low, high = (_splat(builder, builder.trunc(bound, element), kind) for bound in args[8:])
+        kind = ir.VectorType(element, lanes.literal_value)
+        low, high = (_splat(builder, builder.trunc(bound, element), kind) for bound in args[8:10])
 
         def combine(largest, pixel):
             return builder.select(builder.icmp_signed(">", pixel, largest), pixel, largest)
@@ -118,12 +117,20 @@ def column_sums(values, first, rows, row_step, count, step, width, sums):
 @device
 def column_maxima(values, first, rows, row_step, count, step, width, output, place, low, high):
     """Write the largest of each of `width` columns, kept within [low, high], to output[place] and on."""
-    if width >= LANES:
-        for block in range(0, width - LANES + 1, LANES):
-            _max_block(values, first + block, rows, row_step, count, step, output, place + block, low, high)
-        if width % LANES != 0:
-            last = np.int64(width - LANES)
-            _max_block(values, first + last, rows, row_step, count, step, output, place + last, low, high)
+    if width >= LANES:  # few long blocks: a small window takes longer to walk than to read
+        c = np.int64(0)
+        while width - c >= 64:
+            _max_block(values, first + c, rows, row_step, count, step, output, place + c, low, high, 64)
+            c += 64
+        if width - c >= 32:
+            _max_block(values, first + c, rows, row_step, count, step, output, place + c, low, high, 32)
+            c += 32
+        if width - c >= LANES:
+            _max_block(values, first + c, rows, row_step, count, step, output, place + c, low, high, 16)
+            c += LANES
+        if c < width:  # the last columns, some of them once more
+            c = np.int64(width - LANES)
+            _max_block(values, first + c, rows, row_step, count, step, output, place + c, low, high, 16)
         return
     for c in range(width):
         largest = np.int64(low)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fxpgrad_kernels.arithmetic.flat_view import flat
 from fxpgrad_kernels.conv2d.conv2d_ref import conv2d_ref
 from fxpgrad_kernels.gemm.ends import COLUMNS
 from fxpgrad_kernels.gemm.gemm import (
@@ -63,12 +64,16 @@ def _start_windows(row_offset, first, width, stride_h, stride_w, padded_width, d
     """Write where the windows of the output pixels from number `first` on start in the padded image."""
     y = first // width
     x = first - y * width
-    for r in range(row_offset.size):
-        row_offset[r] = (y * stride_h * padded_width + x * stride_w) * depth
-        x += 1
-        if x == width:
-            x = np.int64(0)
-            y += 1
+    step = stride_w * depth
+    done = np.int64(0)
+    while done < row_offset.size:
+        run = row_offset[done : done + width - x]  # to the end of this line of the output
+        start = y * stride_h * padded_width * depth + x * step
+        for i in range(run.size):
+            run[i] = start + i * step
+        done += run.size
+        x = np.int64(0)
+        y += 1
 
 
 @kernel
@@ -90,8 +95,7 @@ def conv2d(
     num_segments, segment_length = _segments(
         kernel_h, kernel_w, dilation_h, dilation_w, depth, group_channels, padded_width, scratch[SCRATCH:]
     )
-    image = input.reshape(-1)
-    flat = output.reshape(-1)  # [images * pixels, filters]; a 2-D reshape would divide in float
+    image, result = flat(input), flat(output)  # result: [images * pixels, filters]
     pixels = height * width
     block = np.int64(BLOCK)
     stays = stride_h * stride_w == 1 and pad_top + pad_left == 0
@@ -117,7 +121,7 @@ def conv2d(
             multiply_rows(
                 padded, scratch[SCRATCH - BLOCK :], count, scratch[SCRATCH:], num_segments, segment_length,
                 groups, group_channels, panels, channels, multiplier, shift, mode, rounding,
-                output_zero_point, clamp_low, clamp_high, scratch, flat[(n * pixels + first) * filters :],
+                output_zero_point, clamp_low, clamp_high, scratch, result[(n * pixels + first) * filters :],
                 None, filters,
             )  # fmt: skip
 
@@ -134,7 +138,7 @@ def prepare_conv2d(
     if dilation_w == 1 and groups == 1:
         num_segments, segment_length = kernel_h, kernel_w * group_channels
     prepare_layer(
-        weights.reshape(-1), bias, multiplier, shift, groups, num_segments, segment_length, input_zero_point,
+        flat(weights), bias, multiplier, shift, groups, num_segments, segment_length, input_zero_point,
         rounding, panels, channels,
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fxpgrad_kernels.arithmetic.flat_view import flat
 from fxpgrad_kernels.arithmetic.requantize_lanes import CONSTANTS, requantize_rows
 from fxpgrad_kernels.depthwise_conv2d.depthwise_conv2d_ref import depthwise_conv2d_ref
 from fxpgrad_kernels.depthwise_conv2d.depthwise_conv2d_split import SPLIT_SPEC, arguments
@@ -153,7 +154,7 @@ def depthwise_conv2d(
     starts_at = packed_at + length // 4
     lines[starts_at + pairs] = np.int32(ring)  # read, with weights of zero, where pairs is odd
     left, pixels = clear_edges(lines, ring, pairs, pitch, pad_left, width_in, reach)
-    image, result = input.reshape(-1), output.reshape(-1)
+    image, result = flat(input), flat(output)
     for b in range(input.shape[0]):
         # rows of sums that wait to be requantized; pairs below `built` are in the ring or no longer needed
         held, built = np.int64(0), np.int64(0)

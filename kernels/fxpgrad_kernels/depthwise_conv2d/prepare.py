@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fxpgrad_kernels.arithmetic.flat_view import flat
 from fxpgrad_kernels.arithmetic.requantize_lanes import CONSTANTS, lane_constants, takes_lanes
 from fxpgrad_kernels.depthwise_conv2d.layout import BLOCK, GROUP, filter_layout, filter_layout_in_kernel
 from fxpgrad_kernels.depthwise_conv2d.vectors import pair_weights
@@ -82,7 +83,7 @@ def prepare_depthwise(
     in_lanes = accumulator_bits == 32 and takes_lanes(multiplier, shift, bias, reach, rounding)
     panel[(1 + CONSTANTS) * lanes] = np.int32(in_lanes)
     filters = panel[(1 + CONSTANTS) * lanes + 8 :]
-    _pair_filters(weights.reshape(-1), kernel_h, kernel_w, lanes, phases, blocks, filters)
+    _pair_filters(flat(weights), kernel_h, kernel_w, lanes, phases, blocks, filters)
 
 
 def prepared_elements(shapes, parameters):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fxpgrad_kernels.arithmetic.flat_view import flat
 from fxpgrad_kernels.fully_connected.fully_connected_ref import (
     fully_connected_accumulate_ref,
     fully_connected_ref,
@@ -30,7 +31,7 @@ def fully_connected(
     batch, length = input.shape
     units = output.shape[1]
     mode = np.int64(SPLIT) if panels.itemsize < weights.itemsize else accumulator_bits
-    matrix, flat = input.reshape(-1), output.reshape(-1)
+    matrix, result = flat(input), flat(output)
     block = start_rows(length, batch, rows, scratch)
     for first in range(0, batch, block):
         count = min(block, batch - first)
@@ -38,7 +39,7 @@ def fully_connected(
         multiply_rows(
             rows, scratch[SCRATCH - BLOCK :], count, scratch[SCRATCH:], np.int64(1), length, np.int64(1),
             np.int64(0), panels, channels, multiplier, shift, mode, rounding, output_zero_point, clamp_low,
-            clamp_high, scratch, flat[first * units :], None, units,
+            clamp_high, scratch, result[first * units :], None, units,
         )  # fmt: skip
 
 
@@ -50,7 +51,7 @@ def fully_connected_accumulate(
     batch, length = input.shape
     units = output.shape[1]
     none = np.int64(0)
-    matrix, flat = input.reshape(-1), output.reshape(-1)
+    matrix, result = flat(input), flat(output)
     block = start_rows(length, batch, rows, scratch)
     for first in range(0, batch, block):
         count = min(block, batch - first)
@@ -58,7 +59,7 @@ def fully_connected_accumulate(
         multiply_rows(
             rows, scratch[SCRATCH - BLOCK :], count, scratch[SCRATCH:], np.int64(1), length, np.int64(1),
             none, panels, channels, bias, bias, accumulator_bits, none, none, none, none, scratch,
-            scratch[:1].view(np.int8), flat[first * units :], units,
+            scratch[:1].view(np.int8), result[first * units :], units,
         )  # fmt: skip
 
 
@@ -69,7 +70,7 @@ def prepare_fully_connected(
 ):  # fmt: skip
     """Write the panels and the records of `fully_connected`."""
     prepare_layer(
-        weights.reshape(-1), bias, multiplier, shift, np.int64(1), np.int64(1), weights.shape[1],
+        flat(weights), bias, multiplier, shift, np.int64(1), np.int64(1), weights.shape[1],
         input_zero_point, rounding, panels, channels,
     )  # fmt: skip
 
@@ -78,7 +79,7 @@ def prepare_fully_connected(
 def prepare_fully_connected_accumulate(weights, bias, panels, channels, input_zero_point, accumulator_bits):
     """Write the panels and the records of `fully_connected_accumulate`."""
     prepare_layer(
-        weights.reshape(-1), bias, bias, bias, np.int64(1), np.int64(1), weights.shape[1], input_zero_point,
+        flat(weights), bias, bias, bias, np.int64(1), np.int64(1), weights.shape[1], input_zero_point,
         np.int64(NO_ROUNDING), panels, channels,
     )  # fmt: skip
 

@@ -235,7 +235,7 @@ def lanes(builder, value, kind):
     return broadcast(builder, builder.trunc(value, kind.element), kind)
 
 
-def store_columns(builder, values, pointer, columns):
+def _store_columns(builder, values, pointer, columns):
     """Store the first `columns` (fewer than 16) of 16 bytes: 8, 4, 2 and 1 at a time."""
     rest = builder.bitcast(values, ir.IntType(128))
     for size in (8, 4, 2, 1):
@@ -246,3 +246,21 @@ def store_columns(builder, values, pointer, columns):
         pointer = at(builder, pointer, wanted)
         bits = builder.zext(builder.mul(wanted, constant(I64, 8)), rest.type)
         rest = builder.lshr(rest, bits)
+
+
+def store_rows(builder, rows, columns):
+    """Store the first `columns` of 16 bytes of each row, a pair of values and pointer."""
+    done = builder.append_basic_block("stored")
+    for width, kind in ((COLUMNS, None), (COLUMNS // 2, I64)):
+        fits = builder.icmp_signed("==", columns, constant(I64, width))
+        with builder.if_then(fits, likely=True):
+            for values, pointer in rows:
+                whole = (
+                    values if kind is None else builder.trunc(builder.bitcast(values, ir.IntType(128)), kind)
+                )
+                store(builder, whole, pointer, 1)
+            builder.branch(done)
+    for values, pointer in rows:
+        _store_columns(builder, values, pointer, columns)
+    builder.branch(done)
+    builder.position_at_end(done)

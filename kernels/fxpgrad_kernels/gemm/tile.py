@@ -32,7 +32,7 @@ from fxpgrad_kernels.gemm.ends import (
     round_high,
     round_once,
     round_twice,
-    store_columns,
+    store_rows,
 )
 from fxpgrad_kernels.gemm.vectors import (
     I8,
@@ -45,6 +45,7 @@ from fxpgrad_kernels.gemm.vectors import (
     at,
     broadcast_pair,
     constant,
+    inner_loop,
     load,
     pair_products,
     store,
@@ -106,7 +107,7 @@ def _accumulate(builder, a, starts, panels, sums, unroll):
         panel_pair = builder.mul(segments.index, a["pairs_per_segment"])
         whole = builder.and_(count, constant(I64, -unroll))
         if unroll > 1:
-            with cgutils.for_range(builder, builder.sdiv(whole, constant(I64, unroll))) as pairs:
+            with inner_loop(builder, builder.sdiv(whole, constant(I64, unroll))) as pairs:
                 base = builder.add(a["first_pair"], builder.mul(pairs.index, constant(I64, unroll)))
                 for u in range(unroll):
                     step(builder.add(base, constant(I64, u)), segment_starts, panel_pair)
@@ -114,7 +115,7 @@ def _accumulate(builder, a, starts, panels, sums, unroll):
                 base = builder.add(a["first_pair"], whole)
                 step(builder.add(base, pairs.index), segment_starts, panel_pair)
         else:
-            with cgutils.for_range(builder, count) as pairs:
+            with inner_loop(builder, count) as pairs:
                 step(builder.add(a["first_pair"], pairs.index), segment_starts, panel_pair)
 
 
@@ -134,23 +135,13 @@ def _store_bytes(builder, a, sums, outputs):
     for first in range(0, len(tiles), 2):
         rows = [vectors for vectors, _ in tiles[first : first + 2]]
         values += narrow(builder, rows, zero_point, *bounds)
-    targets = [pointer for _, pointer in tiles]
     across = len(tiles) // len(sums)
-    is_whole = builder.icmp_signed("==", a["columns"], constant(I64, COLUMNS))
-    for i, (value, target) in enumerate(zip(values, targets, strict=True)):
-        if (i + 1) % across != 0:
-            store(builder, value, target, 1)
-    with builder.if_else(is_whole, likely=True) as (whole, ragged):
-        with whole:
-            for value, pointer in zip(
-                values[across - 1 :: across], targets[across - 1 :: across], strict=True
-            ):
-                store(builder, value, pointer, 1)
-        with ragged:
-            for value, pointer in zip(
-                values[across - 1 :: across], targets[across - 1 :: across], strict=True
-            ):
-                store_columns(builder, value, pointer, a["columns"])
+    pairs = list(zip(values, [pointer for _, pointer in tiles], strict=True))
+    last = pairs[across - 1 :: across]
+    for value, pointer in pairs:
+        if (value, pointer) not in last:
+            store(builder, value, pointer, 1)
+    store_rows(builder, last, a["columns"])
 
 
 def _finish(builder, a, sums, records, targets, outputs, high=None):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fxpgrad_kernels.arithmetic.column_blocks import column_sums
+from fxpgrad_kernels.arithmetic.flat_view import flat
 from fxpgrad_kernels.jit import device, kernel
 from fxpgrad_kernels.pooling.average_pool_tosa_ref import average_pool2d_tosa_ref
 from fxpgrad_kernels.pooling.windows import area, span
@@ -49,7 +50,7 @@ def average_pool2d_tosa(
         Zero points; the sum is of values less the zero point, which decides ties.
     """
     height, width, channels = input.shape[1], input.shape[2], input.shape[3]
-    pixels, results = input.reshape(-1), output.reshape(-1)
+    pixels, results = flat(input), flat(output)
     low, high = np.int64(clamp_low), np.int64(clamp_high)
     image, target = np.int64(0), np.int64(0)
     for _ in range(output.shape[0]):

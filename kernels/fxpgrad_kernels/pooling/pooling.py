@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fxpgrad_kernels.arithmetic.column_blocks import column_maxima, column_sums
+from fxpgrad_kernels.arithmetic.flat_view import flat
 from fxpgrad_kernels.jit import device, kernel
 from fxpgrad_kernels.pooling.pooling_ref import average_pool2d_ref, max_pool2d_ref
 from fxpgrad_kernels.pooling.windows import area, span
@@ -35,7 +36,7 @@ def max_pool2d(
         Bounds of the output, low <= high.
     """
     height, width, channels = input.shape[1], input.shape[2], input.shape[3]
-    pixels, results = input.reshape(-1), output.reshape(-1)
+    pixels, results = flat(input), flat(output)
     image, target = np.int64(0), np.int64(0)
     for _ in range(output.shape[0]):
         for oh in range(output.shape[1]):
@@ -79,7 +80,7 @@ def average_pool2d(
     (no zero point), over the pixels inside the image only.
     """
     height, width, channels = input.shape[1], input.shape[2], input.shape[3]
-    pixels, results = input.reshape(-1), output.reshape(-1)
+    pixels, results = flat(input), flat(output)
     low, high = np.int32(clamp_low), np.int32(clamp_high)
     divisor, multiplier, k = np.int64(0), np.uint32(0), np.uint64(0)
     image, target = np.int64(0), np.int64(0)
