@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from fxpgrad.errors import InputError, TrainingError
 from fxpgrad.experiments.evaluate import evaluate
 from fxpgrad.experiments.few_shot import IntegerEpisode, prototype_classifier
-from fxpgrad.experiments.methods import batch_of, forwards_of_a_step
+from fxpgrad.experiments.methods import batch_of
 from fxpgrad.importers.model_file import program_from
 from fxpgrad.importers.tflite_writer import LayerValues, layers_without_bias, write_layers
 from fxpgrad.program.head import has_linear_head, with_accumulator_output, without_softmax
 from fxpgrad.program.program import Program
-from fxpgrad.trainer.config import TrainerConfig
+from fxpgrad.trainer.config import TrainerConfig, forwards_of_a_step
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.report import TrainingReport
 from fxpgrad.trainer.trainer import OnStep, Trainer

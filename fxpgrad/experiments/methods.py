@@ -8,7 +8,7 @@ from typing import Literal
 
 from fxpgrad.errors import InputError
 from fxpgrad.program.program import Program
-from fxpgrad.trainer.config import TrainerConfig
+from fxpgrad.trainer.config import TrainerConfig, forwards_of_a_step
 
 MethodName = Literal["ff_lp", "ff_ft", "affine", "exact_lp"]
 LARGEST_BATCH = 50
@@ -80,13 +80,6 @@ def batch_of(config: TrainerConfig, samples: int, batch: int | None) -> tuple[Tr
         return config, size
     directions = next(m for m in range(min(size, _MOST_DIRECTIONS), 0, -1) if size % m == 0)
     return dataclasses.replace(config, num_directions=directions), size
-
-
-def forwards_of_a_step(config: TrainerConfig) -> int:
-    """Return how many inferences of its batch a step takes."""
-    if config.scope == "lp" and config.head == "exact":
-        return 1
-    return 2 * (config.num_directions if config.rows == "shared" else 1)
 
 
 def steps_of(config: TrainerConfig, forwards: float, samples: int, batch: int) -> int:

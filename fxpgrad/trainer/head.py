@@ -139,10 +139,11 @@ class ExactHead:
         moved = clipped = 0
         for role in self.names:
             total: NDArray[Any] = np.sum([getattr(gradient, role) for gradient in gradients], axis=0)
+            scale = self._scales[role]
             descend(
-                self.values[role].reshape(-1), total.reshape(-1), *self._scales[role], self._words,
-                self._counts, self._config.seed, number, self._numbers[role], rounding_code(self._config),
-                self._shifts[role],
+                self.values[role].reshape(-1), total.reshape(-1), *scale, np.zeros_like(scale[0]),
+                self._words, self._counts, self._config.seed, number, self._numbers[role],
+                rounding_code(self._config), self._shifts[role], 0,
             )  # fmt: skip
             moved += int(self._counts[0])
             clipped += int(self._counts[1])

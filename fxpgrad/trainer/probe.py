@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from fxpgrad.program.execute import BoundCall, Executor
 from fxpgrad.program.program import Call, Program
+from fxpgrad.trainer.composer import SLAB, Composer, Places, slabs_within
 from fxpgrad.trainer.config import TrainerConfig
+from fxpgrad.trainer.guidance import Guidance
 from fxpgrad.trainer.trainable import Trainable, distribution_code, form_code
 from fxpgrad_kernels.random.distributions import direction_table
 from fxpgrad_kernels.registry import kernel_named
-from fxpgrad_kernels.spec import KernelSpec, aligned_zeros
+from fxpgrad_kernels.spec import aligned_zeros
 from fxpgrad_kernels.tape import Tape
 from fxpgrad_kernels.training.perturb import BLOCK
 
@@ -63,7 +65,7 @@ class _LayerScratch:
             return self._bytes[start : start + nbytes].view(dtype)
 
         values = {
-            item.role: take(_scratch_bytes(item, slabs_of(call, item)), item.values.dtype) for item in items
+            item.role: take(_scratch_bytes(item, slabs_of(call, item)), item.read_dtype) for item in items
         }
         for role, size in _scaled_bytes(executor, call, items):
             values[role] = take(size, np.dtype("int32"))
@@ -88,12 +90,11 @@ def slabs_of(call: Call, item: Trainable) -> list[slice]:
     part = 0 if call.spec.preparation is None else call.spec.preparation.part
     if item.role != "weights" or part == 0 or call.parameters.get("groups", 1) != 1:
         return [slice(0, channels)]
-    size = part * max(1, _SLAB // (part * (item.values.size // channels)))
-    return [slice(start, min(start + size, channels)) for start in range(0, channels, size)]
+    return slabs_within(item.values.shape, _SLAB if item.parts is None else SLAB, part)
 
 
 def _scratch_bytes(item: Trainable, slabs: Sequence[slice]) -> int:
-    return item.values[slabs[0]].nbytes
+    return item.values[slabs[0]].size * item.read_dtype.itemsize
 
 
 class Probe:
@@ -106,13 +107,18 @@ class Probe:
     trained : mapping
         The trained values of each trained call, by the call's name. Read at every probe, never written.
     config : TrainerConfig
+    guidance : Guidance
+        What earlier steps have left.
     paired : bool
         Run both signs of a direction layer by layer, drawing z once (two arenas), or one sign after the
         other (one arena). The results are the same.
     """
 
-    def __init__(self, executor: Executor, trained: Trained, config: TrainerConfig, *, paired: bool) -> None:
+    def __init__(
+        self, executor: Executor, trained: Trained, config: TrainerConfig, guidance: Guidance, *, paired: bool
+    ) -> None:
         self._config = config
+        self._guidance = guidance
         self._trained = trained
         self._executors = [executor]
         if paired:
@@ -120,6 +126,9 @@ class Probe:
         self._scratch = [_LayerScratch(executor, trained) for _ in self._executors]
         self._table = direction_table(distribution_code(config))
         self._block = np.zeros(BLOCK, np.int8)
+        calls = [call for call in executor.program.calls if call.name in trained]
+        slabs = ((item, slabs_of(call, item)[0]) for call in calls for item in trained[call.name])
+        self._composer = Composer(((item, item.values[slab].size) for item, slab in slabs), config, guidance)
         self._one = _ProbeTape(self, self._executors[:1])
         self._both = _ProbeTape(self, self._executors) if paired else None
 
@@ -135,10 +144,9 @@ class Probe:
 
     @property
     def scratch_bytes(self) -> int:
-        """Bytes of the arenas and of the perturbed layers."""
-        return sum(executor.plan.peak_bytes for executor in self._executors) + sum(
-            scratch.nbytes for scratch in self._scratch
-        )
+        """Bytes of the arenas, of the perturbed layers and of a composed direction's slab."""
+        arenas = sum(executor.plan.peak_bytes for executor in self._executors)
+        return arenas + sum(scratch.nbytes for scratch in self._scratch) + self._composer.nbytes
 
     def run(
         self,
@@ -173,7 +181,8 @@ class _ProbeTape:
 
     def __init__(self, probe: Probe, executors: Sequence[Executor]) -> None:
         self._tape = Tape()
-        self._draws: list[dict[str, int]] = []
+        self._places = Places()
+        self._guidance = probe._guidance
         self._widths: dict[str, list[int]] = {}
         for index, call in enumerate(probe.program.calls):
             items = probe._trained.get(call.name)
@@ -184,14 +193,14 @@ class _ProbeTape:
             else:
                 self._add_trained(probe, executors, bound, items)
         self._last: Mapping[str, int] = {}
-        self._steps = self._places("step")
-        self._directions = self._places("direction")
-        self._signs = self._places("sign")
-        self._clipped = self._places("result")
-        self._pass = (0, 0)  # what the words say: nothing yet
-
-    def _places(self, name: str) -> NDArray[np.int64]:
-        return np.array([places[name] for places in self._draws if name in places], np.int64)
+        of = self._places.of
+        self._steps, self._before, self._directions = of("step"), of("step before"), of("direction")
+        self._own, self._own_before, self._clipped = of("own"), of("own before"), of("clipped")
+        self._signs = [
+            (of(f"sign of block {block}"), of(f"opposite sign of block {block}"))
+            for block in range(probe._config.blocks)
+        ]
+        self._pass = (-1, 0, 0)  # what the words say: nothing yet
 
     def _add_trained(
         self,
@@ -244,15 +253,13 @@ class _ProbeTape:
             shape = weights.values[slab].shape
             targets = [values["weights"][: math.prod(shape)] for values, _ in places]
             self._add_perturbation(probe, weights, slab, targets)
-            whole = len(slabs) == 1
             sizes = dict[str, int]()
             for one, arrays, target, (_, prepared) in zip(bound, changed, targets, places, strict=True):
                 arguments = {**one.arguments(), **arrays}
                 arguments["weights"] = target.reshape(shape)
-                if whole:
+                if len(slabs) == 1:
                     arrays["weights"] = arguments["weights"]
-                else:  # the kernel itself takes nothing but the shape from them
-                    arrays["weights"] = weights.values
+                else:  # the kernel itself takes nothing but their shape from the constant
                     for argument in call.spec.of_role("constant"):
                         if argument.name != "weights":
                             arguments[argument.name] = arguments[argument.name][slab]
@@ -276,7 +283,7 @@ class _ProbeTape:
                 "new_multiplier": own["multiplier"],
                 "new_shift": own["shift"],
             }
-            self._draws.append({"result": self._tape.add(spec.function, spec.arguments, arguments)["result"]})
+            self._places.note(self._tape.add(spec.function, spec.arguments, arguments), result="clipped")
 
     def _add_preparation(
         self,
@@ -305,18 +312,18 @@ class _ProbeTape:
     def _add_perturbation(
         self, probe: Probe, item: Trainable, slab: slice, targets: list[NDArray[Any]]
     ) -> None:
+        if item.parts is not None:
+            probe._composer.add_probe(self._tape, self._places, item, slab, targets)
+            return
         config = probe._config
-        outputs = dict(zip(("output",) if len(targets) == 1 else ("plus", "minus"), targets, strict=True))
-        spec: KernelSpec = item.perturb if len(targets) == 1 else item.perturb_pair
         values = item.values[slab]
         first = (slab.start or 0) * (item.values.size // item.values.shape[0])
         per_epsilon = item.values.size // item.epsilon.size
-        values_of = {
+        arguments = {
             "weights": values.reshape(-1),
             "epsilon": item.epsilon[first // per_epsilon : (first + values.size - 1) // per_epsilon + 1],
             "table": probe._table,
             "block": probe._block,
-            **outputs,
             "seed": config.seed,
             "step": 0,
             "direction": 0,
@@ -326,15 +333,32 @@ class _ProbeTape:
             "distribution": distribution_code(config),
             "first_index": first,
         }
-        self._draws.append(self._tape.add(spec.function, spec.arguments, values_of))
+        named = {"step": "step", "direction": "direction", "result": "clipped"}
+        if len(targets) == 2 and config.blocks == 1:  # both from one draw
+            plus, minus = targets
+            spec = item.perturb_pair
+            words = self._tape.add(spec.function, spec.arguments, {**arguments, "plus": plus, "minus": minus})
+            self._places.note(words, **named)
+            return
+        for which, target in zip(("", "opposite "), targets, strict=False):
+            words = self._tape.add(
+                item.perturb.function, item.perturb.arguments, {**arguments, "output": target}
+            )
+            self._places.note(words, **named, sign=f"{which}sign of block {item.block}")
 
     def run(self, step: int, direction: int, sign: int, widths: Mapping[str, int]) -> int:
-        words = self._tape.words
+        words, guidance = self._tape.words, self._guidance
         words[self._steps] = step
-        if (direction, sign) != self._pass:
+        active = guidance.block_of(step)
+        if (direction, sign, active) != self._pass:
             words[self._directions] = direction
-            words[self._signs] = sign
-            self._pass = (direction, sign)
+            for block, (same, opposite) in enumerate(self._signs):
+                words[same] = sign if block == active else 0
+                words[opposite] = -sign if block == active else 0
+            self._pass = (direction, sign, active)
+        if self._own.size or self._before.size:
+            words[self._before] = max(step - 1, 0)
+            words[self._own], words[self._own_before] = guidance.own, guidance.own_before
         if widths is not self._last:
             for name, places in self._widths.items():
                 words[places] = widths[name]

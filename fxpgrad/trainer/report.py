@@ -16,8 +16,9 @@ class StepReport:
     losses_plus, losses_minus : tuple of int
         Summed losses of each pair, in 2**-24 nats; where only an exact head is trained, the one loss of the
         batch and nothing.
-    signs : tuple of int
-        Sign of the directional derivative of each direction: -1, 0 or 1.
+    scalars : tuple of int
+        What each direction is multiplied by: the sign of its directional derivative, -1, 0 or 1, or its
+        magnitude (see `TrainerConfig.scalar`).
     probes_saturated : int
         Perturbed values that were clipped, over all passes.
     moved, updates_saturated : int
@@ -29,7 +30,7 @@ class StepReport:
     step: int
     losses_plus: tuple[int, ...]
     losses_minus: tuple[int, ...]
-    signs: tuple[int, ...]
+    scalars: tuple[int, ...]
     probes_saturated: int
     moved: int
     updates_saturated: int
@@ -47,7 +48,7 @@ class StepReport:
         losses = self.losses_plus + self.losses_minus
         if max(losses) <= self.batch * 2**4:
             return "zero loss"
-        return "equal losses" if self.signs and not any(self.signs) else "no weight moved"
+        return "equal losses" if self.scalars and not any(self.scalars) else "no weight moved"
 
     @property
     def saturated(self) -> bool:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import TrainingError
-from fxpgrad.program.program import Call, Constant, Program
+from fxpgrad.program.program import Program
 from fxpgrad.trainer.config import TrainerConfig
-from fxpgrad.trainer.units import GAIN_SCALE, scale_of, unit_of
+from fxpgrad.trainer.units import scale_of
 from fxpgrad_kernels.arithmetic.profiles import PROFILES
 from fxpgrad_kernels.random.distributions import Distribution, direction_table
 from fxpgrad_kernels.registry import kernel_named
@@ -23,11 +23,38 @@ from fxpgrad_kernels.training.gain import HIGHEST, LOWEST, ONE, scale_multiplier
 from fxpgrad_kernels.training.perturb import BLOCK, Form
 from fxpgrad_kernels.training.update import RoundingRule
 
-UNIT = {"exact": 1 / 32, "paper": 0.0276}
 _SUFFIX = {"int8": "w8", "int16": "w16", "int32": "b32"}
-_EPSILON_LIMIT = {"int8": 2**24, "int16": 2**24, "int32": 2**31 - 1}
-GAIN_SHIFTS = (-28, 29)  # of multipliers whose gains may lie between 1/8 and 2
-_FIRST_GAIN = 2**20  # the number in the random stream of the gain beside constant 0
+SPLIT = 256  # steps of a whole weight of split bytes in one step of its upper byte
+
+
+Scale = tuple[NDArray[np.int32], NDArray[np.int32]]  # multiplier, shift
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """What makes a direction of one constant more than a draw (see `TrainerConfig.composed`).
+
+    Attributes
+    ----------
+    density, fixed_density : int
+        The shares, in 2**-16, that are left of each direction, and of all directions alike.
+    bounds : (int32 [channels], int32 [channels]) or None
+        The least and the greatest magnitude of a weight that is trained.
+    uphill, ahead : (int32 [channels], int32 [channels])
+        Multiplier and shift of the moves of the probes' centre.
+    decay : int32 [channels]
+        Weight decay of a step, in 2**(shift - 31); rewritten with the rate.
+    decayed : float
+        The share that a step at the full rate takes off.
+    """
+
+    density: int
+    fixed_density: int
+    bounds: tuple[NDArray[np.int32], NDArray[np.int32]] | None
+    uphill: Scale
+    ahead: Scale
+    decay: NDArray[np.int32]
+    decayed: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +79,14 @@ class Trainable:
         three hold one entry per weight instead.
     real : float64 [channels]
         That real number at the full rate.
+    block : int
+        Which block of the trained layers it belongs to.
+    split : bool
+        `values` are int16 of which the passes read the upper byte; epsilon is in steps of that.
+    parts : Parts or None
+        None where a direction is nothing but a draw.
+    look_ahead : float
+        How many more of the last steps the probes' centre is moved by.
     """
 
     name: str
@@ -63,10 +98,33 @@ class Trainable:
     multiplier: NDArray[np.int32]
     shift: NDArray[np.int32]
     real: NDArray[np.float64]
+    block: int = 0
+    split: bool = False
+    parts: Parts | None = None
+    look_ahead: float = 0.0
 
     def set_rate(self, rate: float) -> None:
         """Scale the update by `rate` in [0, 1] of the full learning rate."""
-        self.multiplier[:], self.shift[:] = update_scale(rate * self.real, self.name)
+        decayed = 0.0 if self.parts is None else rate * self.parts.decayed
+        self.multiplier[:], self.shift[:] = update_scale(rate * self.real, self.name, least=decayed)
+        if self.parts is not None:
+            decay = np.rint(decayed * 2.0 ** (31 - self.shift.astype(np.float64)))
+            self.parts.decay[:] = np.minimum(decay, 2**31 - 1)
+            ahead = update_scale(self.look_ahead * rate * self.real, self.name)
+            self.parts.ahead[0][:], self.parts.ahead[1][:] = ahead
+
+    @property
+    def read(self) -> NDArray[Any]:
+        """The values as a pass reads them where nothing is perturbed: the upper bytes of split ones."""
+        if not self.split:
+            return self.values
+        upper: NDArray[Any] = np.clip((self.values.astype(np.int32) + 128) >> 8, -127, 127).astype(np.int8)
+        return upper
+
+    @property
+    def read_dtype(self) -> np.dtype[Any]:
+        """The type of what a pass reads."""
+        return np.dtype(np.int8) if self.split else self.values.dtype
 
     @property
     def perturb(self) -> KernelSpec:
@@ -79,6 +137,28 @@ class Trainable:
         return kernel_named(f"perturb_pair_{_SUFFIX[self.values.dtype.name]}")
 
     @property
+    def perturb_along(self) -> KernelSpec:
+        """The kernel that writes w + sign * delta for a given z."""
+        return kernel_named(
+            "perturb_split" if self.split else f"perturb_along_{_SUFFIX[self.values.dtype.name]}"
+        )
+
+    @property
+    def descend(self) -> KernelSpec:
+        """The kernel that takes a step against a given gradient in place."""
+        return kernel_named(f"descend_{_SUFFIX[self.values.dtype.name]}")
+
+    @property
+    def copy(self) -> KernelSpec:
+        """The kernel that copies whole values, if its sign is 0."""
+        return kernel_named(f"perturb_along_{_SUFFIX[self.values.dtype.name]}")
+
+    @property
+    def mask(self) -> KernelSpec:
+        """The kernel that masks a direction by the magnitude of the weights."""
+        return kernel_named(f"mask_direction_{_SUFFIX[self.values.dtype.name]}")
+
+    @property
     def update(self) -> KernelSpec:
         """The kernel that takes a step in place."""
         return kernel_named(f"update_{_SUFFIX[self.values.dtype.name]}")
@@ -86,7 +166,7 @@ class Trainable:
 
 def distribution_code(config: TrainerConfig) -> int:
     """Return the generator's code for the run's distribution."""
-    if config.distribution == "rademacher":
+    if config.distribution in ("rademacher", "sparse"):
         return int(Distribution.RADEMACHER)
     return int(Distribution.GAUSSIAN_PAPER if config.form == "paper" else Distribution.GAUSSIAN)
 
@@ -102,12 +182,16 @@ def rounding_code(config: TrainerConfig) -> int:
 
 
 def largest_probe(item: Trainable, config: TrainerConfig) -> int:
-    """Return a bound of how far a probe moves a value.
+    """Return a bound of how far a probe moves what a pass reads, moves of its centre included.
 
     |z| is at most 127 / 32, or 1 if it is a sign; the paper's form also shrinks the value by 0.8 %.
     """
     shrinks = np.iinfo(item.values.dtype).max // 64 if config.form == "paper" else 0
-    return int(item.epsilon.max(initial=0)) * _largest_z(config) // 32 + 1 + shrinks
+    far = int(item.epsilon.max(initial=0)) * _largest_z(config) // 32 + 1 + shrinks
+    if item.parts is None:
+        return far
+    moved = _reach(item.parts.uphill, _largest_z(config)) + _reach(item.parts.ahead, _most(config))
+    return far + (moved // SPLIT + 1 if item.split else moved)
 
 
 def probe_pair(
@@ -136,19 +220,33 @@ def probe_pair(
 
 
 def largest_move(item: Trainable, config: TrainerConfig) -> int:
-    """Return a bound of how far one update moves a value."""
-    most = config.num_directions * _largest_z(config)
-    pairs = zip(item.multiplier.tolist(), item.shift.tolist(), strict=True)
+    """Return a bound of how far one update moves what a pass reads."""
+    far = _reach((item.multiplier, item.shift), _most(config))
+    if item.parts is not None:
+        far += math.ceil(item.parts.decayed * np.iinfo(item.values.dtype).max)
+    return far // SPLIT + 1 if item.split else far
+
+
+def _reach(scale: Scale, most: int) -> int:
+    """Return a bound of most * multiplier * 2**(shift - 31), rounded."""
+    pairs = zip(scale[0].tolist(), scale[1].tolist(), strict=True)
     return max((most * multiplier >> (31 - shift) for multiplier, shift in pairs), default=0) + 1
 
 
+def _most(config: TrainerConfig) -> int:
+    """Return a bound of |sum_i scalars[i] * z_i|."""
+    scalars = config.num_directions if config.scalar == "sign" else 256
+    return scalars * _largest_z(config)
+
+
 def _largest_z(config: TrainerConfig) -> int:
-    return 32 if config.distribution == "rademacher" else 127
+    signs = config.distribution in ("rademacher", "sparse") and not config.momentum
+    return 32 if signs else 127
 
 
 def trained_values(item: Trainable) -> NDArray[Any]:
     """Return a copy of the present values; gains as factors (float64)."""
-    return np.clip(item.values, LOWEST, HIGHEST) / ONE if item.role == "gain" else item.values.copy()
+    return np.clip(item.values, LOWEST, HIGHEST) / ONE if item.role == "gain" else item.read.copy()
 
 
 def with_trained(
@@ -158,7 +256,7 @@ def with_trained(
 
     others: further constants by name.
     """
-    arrays = {item.name: item.values.copy() for item in trainables if item.role != "gain"}
+    arrays = {item.name: item.read.copy() for item in trainables if item.role != "gain"}
     arrays |= {name: data.copy() for name, data in others.items()}
     scales: dict[str, NDArray[np.float64]] = {}
     calls = {call.name: call for call in program.calls}
@@ -190,23 +288,18 @@ def tensor_numbers(program: Program) -> dict[str, int]:
     return {name: number for number, name in enumerate(dict.fromkeys(names))}
 
 
-def _per_element(constant: Constant, per_channel: NDArray[Any]) -> NDArray[Any]:
-    """Spread channel values over the array where the channel is not the first axis (depthwise)."""
-    if constant.axis == 0:
-        return per_channel
-    return np.ascontiguousarray(np.broadcast_to(per_channel, constant.data.shape)).reshape(-1)
-
-
-def update_scale(real: NDArray[np.float64], name: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def update_scale(real: NDArray[np.float64], name: str, *, least: float = 0.0) -> Scale:
     """Return (multiplier, shift) with real = multiplier * 2**(shift - 31), shift down to -62.
+
+    least: a number that must have a multiplier at the same shifts too.
 
     Raises
     ------
     TrainingError
         The shift would be beyond 30; the message names what is trained.
     """
-    fraction, exponent = np.frexp(real)
-    multiplier = np.rint(fraction * 2.0**31).astype(np.int64)
+    _, exponent = np.frexp(np.maximum(real, least))
+    multiplier = np.rint(np.ldexp(real, 31 - exponent)).astype(np.int64)
     overflow = multiplier == 2**31
     multiplier[overflow] //= 2
     exponent = exponent + overflow
@@ -214,105 +307,3 @@ def update_scale(real: NDArray[np.float64], name: str) -> tuple[NDArray[np.int32
         raise TrainingError(f"learning rate too large for {name}: a step would exceed the integer range")
     multiplier[exponent < -62] = 0
     return multiplier.astype(np.int32), np.clip(exponent, -62, None).astype(np.int32)
-
-
-def make_trainables(
-    program: Program, config: TrainerConfig, frozen: frozenset[str] = frozenset()
-) -> tuple[Trainable, ...]:
-    """Return what the configuration trains but for `frozen` constants; refuse if nothing could move.
-
-    Raises
-    ------
-    TrainingError
-        A weight tensor whose probe rounds to zero in every channel (message: its step and the
-        smallest epsilon that would move it), or a tensor without a scale.
-    """
-    numbers = tensor_numbers(program)
-    calls = _trained_calls(program, config)
-    for call in calls:
-        if "accumulator_bits" not in call.parameters:
-            raise TrainingError(
-                f"layer {call.name} ({call.kernel}) cannot be trained: only convolutions and dense layers of "
-                "int8 activations can; choose the scope lp, if the last layer is one"
-            )
-    names = [call.constants[role] for call in program.calls for role in call.constants]
-    for call in calls:
-        for role in ("weights", "bias"):
-            if names.count(call.constants[role]) > 1:
-                raise TrainingError(
-                    f"constant {call.constants[role]} is read by two calls; shared weights cannot be "
-                    "trained: give each layer its own"
-                )
-    trainables = [
-        _make(program, call, role, numbers, config)
-        for call in calls
-        for role in _roles(call, config)
-        if call.constants.get(role) not in frozen
-    ]
-    dead = [item.name for item in trainables if item.role == "weights" and not item.epsilon.any()]
-    if dead:
-        scale = program.constants[dead[0]].scale
-        assert scale is not None
-        raise TrainingError(
-            f"epsilon {config.epsilon:g} rounds to zero steps of every channel of {dead[0]} "
-            f"(and of {len(dead) - 1} more tensors): both passes would be equal and nothing could be "
-            f"learned; use epsilon of at least {float(scale.min()) / 2:.3g}, or 16-bit weights"
-        )
-    return tuple(trainables)
-
-
-def _trained_calls(program: Program, config: TrainerConfig) -> list[Call]:
-    """Return the calls that directions probe."""
-    calls = [call for call in program.calls if "weights" in call.constants]
-    if not calls:
-        raise TrainingError(f"program {program.name} has no layer with weights: nothing can be trained")
-    if config.head == "exact":
-        return [] if config.scope == "lp" else calls[:-1]
-    return calls[-1:] if config.scope == "lp" else calls
-
-
-def _roles(call: Call, config: TrainerConfig) -> tuple[str, ...]:
-    bias = ("bias",) if config.train_bias else ()
-    if config.scope != "affine":
-        return ("weights", *bias)
-    return (*bias, "gain") if "multiplier" in call.constants else bias
-
-
-def _make(
-    program: Program, call: Call, role: str, numbers: dict[str, int], config: TrainerConfig
-) -> Trainable:
-    weights = program.constants[call.constants["weights"]]
-    if role == "gain":
-        constant, values, number = weights, _ones(program, call), _FIRST_GAIN + numbers[weights.name]
-        name, scale = f"{call.name}/gain", np.broadcast_to(GAIN_SCALE, values.shape)
-    else:
-        constant = program.constants[call.constants[role]]
-        values, number = constant.data.copy(), numbers[constant.name]
-        name, scale = constant.name, scale_of(constant)
-    dtype, unit = values.dtype.name, unit_of(program, call, role, config)
-    steps = np.rint(config.epsilon * unit / scale)
-    if steps.max() > _EPSILON_LIMIT[dtype]:
-        raise TrainingError(
-            f"epsilon {config.epsilon:g} is {steps.max():.3g} steps of {name}, beyond the limit "
-            f"{_EPSILON_LIMIT[dtype]}; use a smaller epsilon"
-        )
-    summed = config.num_directions if config.rows == "shared" else math.sqrt(config.num_directions)
-    real = config.learning_rate * unit * UNIT[config.form] / (scale * summed)
-    probes = steps.astype(np.int32)
-    if role == "weights":
-        probes, real = _per_element(constant, probes), _per_element(constant, real)
-    return Trainable(name, call.name, role, number, values, probes, *update_scale(real, name), real)
-
-
-def _ones(program: Program, call: Call) -> NDArray[np.int32]:
-    """Return gains of 1: one a channel, or one for a layer whose channels share a weight scale."""
-    multiplier, shift = (program.constants[call.constants[name]].data for name in ("multiplier", "shift"))
-    legal = (multiplier == 0) | (multiplier >= 2**30)
-    if not legal.all() or shift.min() < GAIN_SHIFTS[0] or shift.max() > GAIN_SHIFTS[1]:
-        raise TrainingError(
-            f"layer {call.name} has a multiplier of an unusual size; a gain on it could leave the range of "
-            "requantization: train another scope"
-        )
-    scales = scale_of(program.constants[call.constants["weights"]])
-    shared = scales.size == 1 or bool((scales == scales[0]).all())
-    return np.full(1 if shared else scales.size, ONE, np.int32)

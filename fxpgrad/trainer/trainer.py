@@ -7,12 +7,9 @@ draws the same z again.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
-from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,19 +19,20 @@ from fxpgrad.program.execute import Executor, check_input, only_input, positive,
 from fxpgrad.program.head import split_before
 from fxpgrad.program.program import Program
 from fxpgrad.program.prove import with_proved_accumulators
-from fxpgrad.trainer.config import TrainerConfig
-from fxpgrad.trainer.head import ExactHead, HeadGradient
-from fxpgrad.trainer.objective import LinearCrossEntropy, Objective
-from fxpgrad.trainer.probe import Probe
+from fxpgrad.trainer.config import TrainerConfig, forwards_of_a_step
+from fxpgrad.trainer.guidance import Guidance
+from fxpgrad.trainer.head import ExactHead
+from fxpgrad.trainer.objective import Objective
+from fxpgrad.trainer.passes import Passes
 from fxpgrad.trainer.report import StepReport, TrainingReport
-from fxpgrad.trainer.trainable import Trainable, make_trainables, tensor_numbers, trained_values, with_trained
+from fxpgrad.trainer.scopes import magnitude_unit, make_trainables
+from fxpgrad.trainer.trainable import Trainable, tensor_numbers, trained_values, with_trained
 from fxpgrad.trainer.update import Update
 from fxpgrad.trainer.watch import Watch
 from fxpgrad.trainer.widths import AccumulatorWidths
-from fxpgrad.trainer.worker import Pass, Worker
+from fxpgrad_kernels.training.scalars import scale_differences
 
 _STAIRS = 64  # of a schedule: the rate changes so many times in a run
-_T = TypeVar("_T")
 OnStep = Callable[[StepReport], None]
 
 
@@ -92,30 +90,24 @@ class Trainer:
         for item in self.trainables:
             trained.setdefault(item.call, []).append(item)
         self._widths = AccumulatorWidths(active, trained, config)
-        count = min(threads, 2 * config.num_directions)
-        executors = [self._executor] + [Executor(active, rows, like=self._executor) for _ in range(1, count)]
-        exact = config.head == "exact"
-        self._workers = [
-            Worker(
-                Probe(executor, trained, config, paired=paired),
-                _prepared_copy(objective, active, rows),
-                config.rows == "split",
-                HeadGradient(active, rows) if exact else None,
-            )
-            for executor in executors
-        ]
-        self._passes = _slices(config.num_directions, len(self._workers))
+        self._guidance = Guidance(config, magnitude_unit(config))
+        self._passes = Passes(
+            self._executor, trained, config, objective, self._guidance, threads=threads, paired=paired
+        )
         self._features = active.tensors[only_input(active)]
-        self._objective = self._workers[0].objective
-        passes = 2 * (config.num_directions if config.rows == "shared" else 1) if self.trainables else 1
-        self._forwards = passes
+        self._objective = self._passes.objective
+        self._forwards = forwards_of_a_step(config) if self.trainables else 1
+        summed = 2 * config.num_directions if config.rows == "shared" else 2
+        rows_summed = (summed if self.trainables else 1) * batch
         self._head = (
-            ExactHead(active, config, self._objective, passes * batch, tensor_numbers(program), frozen)
-            if exact
+            ExactHead(active, config, self._objective, rows_summed, tensor_numbers(program), frozen)
+            if config.head == "exact"
             else None
         )
-        self._updates = [Update(items, config) for items in _shared_out(self.trainables, threads)]
-        self._pool = ThreadPoolExecutor(threads - 1, "fxpgrad-step") if threads > 1 else None
+        self._updates = [
+            Update(items, config, self._guidance) for items in _shared_out(self.trainables, threads)
+        ]
+        self._typical = np.zeros(1, np.int64)
         self.steps_taken = 0
 
     @property
@@ -125,10 +117,7 @@ class Trainer:
         Not in it: the trained values themselves, their per-channel probe and update integers, some
         tens of kB of random block, and one loss per sample.
         """
-        return sum(
-            worker.probe.scratch_bytes + (0 if worker.head is None else worker.head.nbytes)
-            for worker in self._workers
-        )
+        return max(self._passes.scratch_bytes, sum(update.scratch_bytes for update in self._updates))
 
     @property
     def batch(self) -> int:
@@ -145,11 +134,21 @@ class Trainer:
         if not self.trainables:
             return self._head_step(features, labels)
         plus, minus, saturated = self.probe(features, labels)
-        signs = tuple((p > m) - (p < m) for p, m in zip(plus, minus, strict=True))
+        scalars = self._scalars(plus, minus)
         head = self._step_head()
-        moved, clipped = self.apply(signs)
+        moved, clipped = self.apply(scalars)
         moved, clipped, rows = moved + head[0], clipped + head[1], self._executor.batch
-        return StepReport(self.steps_taken - 1, plus, minus, signs, saturated, moved, clipped, rows)
+        return StepReport(self.steps_taken - 1, plus, minus, scalars, saturated, moved, clipped, rows)
+
+    def _scalars(self, plus: tuple[int, ...], minus: tuple[int, ...]) -> tuple[int, ...]:
+        """Return what each direction is multiplied by."""
+        differences = [p - m for p, m in zip(plus, minus, strict=True)]
+        if self.config.scalar == "sign":
+            return tuple((d > 0) - (d < 0) for d in differences)
+        scalars = np.zeros(len(differences), np.int32)
+        places = magnitude_unit(self.config).bit_length() - 1
+        scale_differences(np.array(differences, np.int64), self._typical, scalars, places)
+        return tuple(scalars.tolist())
 
     def probe(
         self, features: NDArray[Any], labels: NDArray[np.int32]
@@ -161,32 +160,20 @@ class Trainer:
         """
         check_input(self._features, features, self._batch)
         given = features, labels, self.steps_taken
-        widths = self._widths.choose(self.steps_taken)
-        results = self._each(
-            [
-                partial(worker.run, *given, passes, widths)
-                for worker, passes in zip(self._workers, self._passes, strict=True)
-            ]
-        )
-        losses: dict[Pass, int] = {}
-        saturated = 0
-        for found, clipped in results:
-            losses |= found
-            saturated += clipped
-        plus = tuple(losses[direction, 1] for direction in range(self.config.num_directions))
-        minus = tuple(losses[direction, -1] for direction in range(self.config.num_directions))
-        return plus, minus, saturated
+        widths, count, clipped = self._widths.choose(self.steps_taken), self.config.num_directions, 0
+        if self.config.sharpness:
+            self._guidance.climb(self.steps_taken, 0)
+            losses, clipped = self._passes.run(*given, widths, range(count, count + 1))
+            uphill = losses[count, 1] - losses[count, -1]
+            self._guidance.climb(self.steps_taken, (uphill > 0) - (uphill < 0))
+        losses, saturated = self._passes.run(*given, widths, range(count))
+        plus = tuple(losses[direction, 1] for direction in range(count))
+        minus = tuple(losses[direction, -1] for direction in range(count))
+        return plus, minus, saturated + clipped
 
     def _head_step(self, features: NDArray[Any], labels: NDArray[np.int32]) -> StepReport:
         """Take a step in which nothing but the exact head is trained: one inference, no probe."""
-        worker = self._workers[0]
-        assert worker.head is not None
-        assert isinstance(worker.objective, LinearCrossEntropy)
-        worker.head.clear()
-        self._executor.load(features)
-        self._executor.execute()
-        loss = worker.objective(self._executor.view(self._executor.program.outputs[0]), labels)
-        worker.head.add(self._executor, worker.objective, labels)
+        loss = self._passes.run_plain(self._executor, features, labels)
         moved, clipped = self._step_head()
         self.steps_taken += 1
         return StepReport(self.steps_taken - 1, (loss,), (), (), 0, moved, clipped, self.batch)
@@ -195,39 +182,30 @@ class Trainer:
         """Step the exact head, if there is one, against what the passes have summed."""
         if self._head is None:
             return 0, 0
-        gradients = [worker.head for worker in self._workers if worker.head is not None]
-        counts = self._head.step(gradients, self.steps_taken)
+        counts = self._head.step(self._passes.head_gradients, self.steps_taken)
         self._head.refresh(self._executor)  # the other executors share its prepared constants
         return counts
 
-    def apply(self, signs: tuple[int, ...]) -> tuple[int, int]:
-        """Take the step that the signs mean, without any inference; return (moved, clipped) values.
+    def apply(self, scalars: tuple[int, ...]) -> tuple[int, int]:
+        """Take the step that the scalars mean, without any inference; return (moved, clipped) values.
 
-        signs: one of -1, 0, 1 for each direction. This is also how a recorded run is replayed (an exact
-        head apart, whose step depends on the data).
+        scalars: for each direction -1, 0 or 1, or a magnitude. This is also how a recorded run is replayed
+        (an exact head apart, whose step depends on the data).
         """
-        if len(signs) != self.config.num_directions or not set(signs) <= {-1, 0, 1}:
-            raise InputError(f"signs must be {self.config.num_directions} of -1, 0, 1; got {signs}")
+        most = 4 * magnitude_unit(self.config) if self.config.scalar == "magnitude" else 1
+        if len(scalars) != self.config.num_directions or max(map(abs, scalars)) > most:
+            raise InputError(
+                f"scalars must be {self.config.num_directions} integers in [{-most}, {most}]; got {scalars}"
+            )
         moved = saturated = 0
-        if any(signs):
-            for counts in self._each(
-                [partial(update.run, self.steps_taken, signs) for update in self._updates]
-            ):
+        if any(scalars) or self.config.weight_decay:
+            jobs = [partial(update.run, self.steps_taken, scalars) for update in self._updates]
+            for counts in self._passes.each(jobs):
                 moved += counts[0]
                 saturated += counts[1]
+        self._guidance.record(self.steps_taken, scalars)
         self.steps_taken += 1
         return moved, saturated
-
-    def _each(self, jobs: Sequence[Callable[[], _T]]) -> list[_T]:
-        """Run the jobs side by side, the first one on this thread; all end before any error is raised."""
-        if self._pool is None:
-            return [job() for job in jobs]
-        others = [self._pool.submit(job) for job in jobs[1:]]
-        try:
-            first = jobs[0]()
-        finally:
-            wait(others)
-        return [first, *(other.result() for other in others)]
 
     def fit(
         self, x: NDArray[Any], y: NDArray[np.int32], steps: int, on_step: OnStep | None = None
@@ -327,19 +305,6 @@ def _with_own_head(program: Program) -> Program:
     head = program.calls[-1]
     names = [head.constants[role] for role in ("weights", "bias")]
     return program.with_constants({name: program.constants[name].data.copy() for name in names})
-
-
-def _prepared_copy(objective: Objective, program: Program, batch: int) -> Objective:
-    own = copy.copy(objective)
-    own.prepare(program, batch)
-    return own
-
-
-def _slices(num_directions: int, workers: int) -> list[list[Pass]]:
-    """Deal the passes out in order, as evenly as they go: a pair is split between two workers at most."""
-    passes = [(direction, sign) for direction in range(num_directions) for sign in (1, -1)]
-    ends = [len(passes) * k // workers for k in range(workers + 1)]
-    return [passes[start:end] for start, end in pairwise(ends)]
 
 
 def _shared_out(items: Sequence[Trainable], threads: int) -> list[list[Trainable]]:

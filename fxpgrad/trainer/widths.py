@@ -30,6 +30,11 @@ class _Layer:
     growth: int
     real: NDArray[np.float64] | None
 
+    def present_weights(self) -> NDArray[Any]:
+        """Return the weights as a pass reads them."""
+        own = next((item for item in self.items if item.role == "weights"), None)
+        return self.weights if own is None else own.read
+
 
 class AccumulatorWidths:
     """Chooses 32 or 64 bits for each trained layer, safe for every probe of the present values.
@@ -70,10 +75,14 @@ class AccumulatorWidths:
         return self._chosen
 
     def _width(self, index: int, layer: _Layer, step: int) -> int:
-        limit = _bound(layer, layer.weights, layer.bias) + layer.reach
+        limit = _bound(layer, layer.present_weights(), layer.bias) + layer.reach
         try:
             bits = self._required(layer, limit)
-        except LoweringError:
+        except LoweringError as far:
+            if self._config.composed:
+                raise TrainingError(
+                    f"{far}, as far as a composed direction may reach; use a plain one, or a smaller epsilon"
+                ) from far
             limit = max(_bound(layer, *probe) for probe in self._probes(layer, step))
             self._due[index] = step + 1
             try:

@@ -77,7 +77,7 @@ def test_one_step_equals_its_definition_from_references(rows: str, paired: bool)
     assert list(report.losses_minus) == expected[1::2]
     for item in trainer.trainables:
         wanted, _ = item.update.reference(
-            before[item.name].reshape(-1), np.array(report.signs, np.int32), item.multiplier, item.shift,
+            before[item.name].reshape(-1), np.array(report.scalars, np.int32), item.multiplier, item.shift,
             direction_table(1), 3, 0, item.tensor, 1, 1,
         )  # fmt: skip
         np.testing.assert_array_equal(item.values.reshape(-1), wanted)

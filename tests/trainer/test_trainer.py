@@ -84,10 +84,10 @@ def test_one_step_equals_its_definition_from_references(paired: bool) -> None:
             )
     assert report.losses_plus == tuple(losses[1])
     assert report.losses_minus == tuple(losses[-1])
-    assert report.signs == tuple(int(np.sign(p - m)) for p, m in zip(losses[1], losses[-1], strict=True))
+    assert report.scalars == tuple(int(np.sign(p - m)) for p, m in zip(losses[1], losses[-1], strict=True))
     for item in trainer.trainables:
         expected, _ = item.update.reference(
-            before[item.name].reshape(-1), np.array(report.signs, np.int32), item.multiplier, item.shift,
+            before[item.name].reshape(-1), np.array(report.scalars, np.int32), item.multiplier, item.shift,
             table, 3, 0, item.tensor, 1, 0,
         )  # fmt: skip
         np.testing.assert_array_equal(item.values.reshape(-1), expected)
@@ -129,7 +129,7 @@ def test_a_run_replays_from_its_signs(rounding: str) -> None:
     report = trainer.fit(x, y, 15)
     replay = Trainer(program, config, LinearCrossEntropy(), len(x))
     for step in report.steps:
-        replay.apply(step.signs)
+        replay.apply(step.scalars)
     assert _digest(replay) == _digest(trainer)
 
 

@@ -17,7 +17,8 @@ from fxpgrad.program.prove import prove
 from fxpgrad.quantize import quantize_graph
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
-from fxpgrad.trainer.trainable import distribution_code, largest_probe, make_trainables, probe_pair
+from fxpgrad.trainer.scopes import make_trainables
+from fxpgrad.trainer.trainable import distribution_code, largest_probe, probe_pair
 from fxpgrad.trainer.trainer import Trainer
 from fxpgrad.trainer.widths import AccumulatorWidths
 from fxpgrad_kernels.loss.cross_entropy_ref import cross_entropy_linear_ref
@@ -172,7 +173,7 @@ def test_bad_labels_and_signs_never_reach_a_kernel() -> None:
         with pytest.raises(InputError, match="labels must"):
             trainer.step(x, labels)
     for signs in ((1,), (5, 9, -7), (1, 1, 1, 1)):
-        with pytest.raises(InputError, match="signs must be 3 of"):
+        with pytest.raises(InputError, match="scalars must be 3 integers"):
             trainer.apply(signs)
     assert trainer.steps_taken == 0
 

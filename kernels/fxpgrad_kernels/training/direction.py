@@ -134,7 +134,11 @@ def _block(shapes: Shapes, parameters: Parameters) -> dict[str, int]:
     return {"block": BLOCK}
 
 
-_Z, _WORK, _OUTPUT = array("z", "input", "int8", "N", -127), array("block", "workspace", "int8", "Z"), "output"
+_Z, _WORK, _OUTPUT = (
+    array("z", "input", "int8", "N", -127),
+    array("block", "workspace", "int8", "Z"),
+    "output",
+)
 _FIRST = parameter("first_index", 0, 2**34 - 8)
 _RESULT = array(_OUTPUT, "output", "int8", "N", -127)
 
@@ -156,8 +160,8 @@ SPECS = (
         guide_direction,
         guide_direction_ref,
         (
-            _Z, array("weights", "input", "int32", "K M", -WEIGHT_ONE, WEIGHT_ONE), TABLE, _WORK, _RESULT, SEED,
-            STEP, TENSOR, _FIRST, parameter("own", 0, WEIGHT_ONE), DISTRIBUTION,
+            _Z, array("weights", "input", "int32", "K M", -WEIGHT_ONE, WEIGHT_ONE), TABLE, _WORK, _RESULT,
+            SEED, STEP, TENSOR, _FIRST, parameter("own", 0, WEIGHT_ONE), DISTRIBUTION,
         ),
         _block,
     ),

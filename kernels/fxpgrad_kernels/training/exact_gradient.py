@@ -43,7 +43,7 @@ def descend(
     weights, gradient, multiplier, shift, decay, words, counts, seed, step, tensor, rounding_rule, coarse,
     first_index,
 ):  # fmt: skip
-    """Step against a gradient in place: w -= round((round(g / 2**coarse) * multiplier + w * decay) / 2**right).
+    """Step in place: w -= round((round(g / 2**coarse) * multiplier + w * decay) / 2**right).
 
     right = 31 - shift. The weights are those of the tensor from `first_index` on, a multiple of 8.
     """

@@ -173,7 +173,7 @@ def perturb_along(weights, epsilon, z, output, sign):
 
 @kernel
 def perturb_split(weights, epsilon, z, output, sign):
-    """Perturb the upper bytes of int16 weights along a given z, epsilon in their steps; return as `perturb`."""
+    """Perturb the upper bytes of int16 weights along a given z, epsilon in their steps."""
     per_channel = np.int64(weights.size // epsilon.size)
     saturated = np.int64(0)
     for j in range(z.size):
@@ -246,7 +246,9 @@ def _arguments_along(dtype: str, made: str) -> tuple[Argument, ...]:
         array("weights", "input", dtype, "N", lowest if dtype == "int32" else -limit, limit),
         array("epsilon", "constant", "int32", "C", 0, 2**31 - 1 if dtype == "int32" else 2**24),
         array("z", "constant", "int8", "N", -127),
-        array("output", "output", made, "N", INT_RANGES[made][0] if made == "int32" else -INT_RANGES[made][1]),
+        array(
+            "output", "output", made, "N", INT_RANGES[made][0] if made == "int32" else -INT_RANGES[made][1]
+        ),
         parameter("sign", -1, 1),
     )
 
@@ -256,24 +258,34 @@ def _block(shapes: Shapes, parameters: Parameters) -> dict[str, int]:
 
 
 _TYPES = {"w8": "int8", "w16": "int16", "b32": "int32"}
-SPECS = tuple(
-    KernelSpec(f"perturb_{name}", "training", perturb, perturb_ref, _arguments(dtype, ("output",)), _block)
-    for name, dtype in _TYPES.items()
-) + tuple(
-    KernelSpec(
-        f"perturb_pair_{name}",
-        "training",
-        perturb_pair,
-        perturb_pair_ref,
-        _arguments(dtype, ("plus", "minus")),
-        _block,
+SPECS = (
+    tuple(
+        KernelSpec(
+            f"perturb_{name}", "training", perturb, perturb_ref, _arguments(dtype, ("output",)), _block
+        )
+        for name, dtype in _TYPES.items()
     )
-    for name, dtype in _TYPES.items()
-) + tuple(
-    KernelSpec(
-        f"perturb_along_{name}", "training", perturb_along, perturb_along_ref, _arguments_along(dtype, dtype)
+    + tuple(
+        KernelSpec(
+            f"perturb_pair_{name}",
+            "training",
+            perturb_pair,
+            perturb_pair_ref,
+            _arguments(dtype, ("plus", "minus")),
+            _block,
+        )
+        for name, dtype in _TYPES.items()
     )
-    for name, dtype in _TYPES.items()
+    + tuple(
+        KernelSpec(
+            f"perturb_along_{name}",
+            "training",
+            perturb_along,
+            perturb_along_ref,
+            _arguments_along(dtype, dtype),
+        )
+        for name, dtype in _TYPES.items()
+    )
 )
 SPECS += (
     KernelSpec(

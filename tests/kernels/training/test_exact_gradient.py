@@ -56,7 +56,9 @@ def any_step(rng, dtype):
         "gradient": gradient.astype(np.int64),
         "multiplier": rng.choice([0, 2**30, 2**31 - 1], channels).astype(np.int32),
         "shift": rng.choice([-62, -40, -31, -15, 0, 30], channels).astype(np.int32),
-        "decay": rng.choice([0, 0, 1, 2**20, 2**31 - 1] if dtype != "int32" else [0], channels).astype(np.int32),
+        "decay": rng.choice([0, 0, 1, 2**20, 2**31 - 1] if dtype != "int32" else [0], channels).astype(
+            np.int32
+        ),
         **stream(rng),
         "rounding_rule": int(rng.integers(3)),
         "coarse": coarse,
@@ -84,7 +86,8 @@ def test_stochastic_descent_is_unbiased():
     found, counts = np.zeros(count, np.int16), np.zeros(2, np.int64)
     descend(
         found, np.full(count, 3, np.int64), np.full(1, 2**30, np.int32), np.full(1, -2, np.int32),
-        np.zeros(1, np.int32), np.zeros(WORDS, np.uint32), counts, 1, 2, 3, int(RoundingRule.STOCHASTIC), 0, 0,
+        np.zeros(1, np.int32), np.zeros(WORDS, np.uint32), counts, 1, 2, 3, int(RoundingRule.STOCHASTIC),
+        0, 0,
     )  # fmt: skip
     assert set(np.unique(found)) == {-1, 0}
     assert abs(-found.mean() - 0.375) < 0.01
@@ -94,7 +97,11 @@ def test_stochastic_descent_is_unbiased():
 def test_a_tensor_in_parts_descends_as_a_whole():
     rng = np.random.default_rng(4)
     gradient, values = rng.integers(-(2**20), 2**20, 3 * 800), weights(rng, 3 * 800, "int16")
-    scales = np.full(3, 2**30, np.int32), np.array([-9, -20, -12], np.int32), np.array([0, 5, 2**20], np.int32)
+    scales = (
+        np.full(3, 2**30, np.int32),
+        np.array([-9, -20, -12], np.int32),
+        np.array([0, 5, 2**20], np.int32),
+    )
     whole, counts = values.copy(), np.zeros(2, np.int64)
     descend(whole, gradient, *scales, np.zeros(WORDS, np.uint32), counts, 1, 2, 3, 1, 0, 0)
     part, total = np.zeros(2, np.int64), np.zeros(2, np.int64)

@@ -1,0 +1,211 @@
+"""Which constants a configuration trains, and the integers that scale their probes and their steps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxpgrad.errors import TrainingError
+from fxpgrad.program.program import Call, Constant, Program
+from fxpgrad.trainer.config import TrainerConfig
+from fxpgrad.trainer.trainable import SPLIT, Parts, Trainable, tensor_numbers, update_scale
+from fxpgrad.trainer.units import GAIN_SCALE, Floats, scale_of, unit_of
+from fxpgrad_kernels.training.gain import ONE
+
+UNIT = {"exact": 1 / 32, "paper": 0.0276}
+_EPSILON_LIMIT = {"int8": 2**24, "int16": 2**24, "int32": 2**31 - 1}
+GAIN_SHIFTS = (-28, 29)  # of multipliers whose gains may lie between 1/8 and 2
+_FIRST_GAIN = 2**20  # the number in the random stream of the gain beside constant 0
+_FULL = 2**16  # the density of what is not thinned
+
+
+def make_trainables(
+    program: Program, config: TrainerConfig, frozen: frozenset[str] = frozenset()
+) -> tuple[Trainable, ...]:
+    """Return what the configuration trains but for `frozen` constants; refuse if nothing could move.
+
+    Raises
+    ------
+    TrainingError
+        A weight tensor whose probe rounds to zero in every channel (message: its step and the
+        smallest epsilon that would move it), or a tensor without a scale.
+    """
+    numbers = tensor_numbers(program)
+    calls = _trained_calls(program, config)
+    for call in calls:
+        if "accumulator_bits" not in call.parameters:
+            raise TrainingError(
+                f"layer {call.name} ({call.kernel}) cannot be trained: only convolutions and dense layers of "
+                "int8 activations can; choose the scope lp, if the last layer is one"
+            )
+    names = [call.constants[role] for call in program.calls for role in call.constants]
+    for call in calls:
+        for role in ("weights", "bias"):
+            if names.count(call.constants[role]) > 1:
+                raise TrainingError(
+                    f"constant {call.constants[role]} is read by two calls; shared weights cannot be "
+                    "trained: give each layer its own"
+                )
+    blocks = {call.name: index * config.blocks // len(calls) for index, call in enumerate(calls)}
+    if config.blocks > max(len(calls), 1):
+        raise TrainingError(
+            f"blocks must be at most {len(calls)}, the number of trained layers; got {config.blocks}"
+        )
+    trainables = [
+        _make(program, call, role, numbers, config, blocks[call.name])
+        for call in calls
+        for role in _roles(call, config)
+        if call.constants.get(role) not in frozen
+    ]
+    dead = [item.name for item in trainables if item.role == "weights" and not item.epsilon.any()]
+    if dead:
+        scale = program.constants[dead[0]].scale
+        assert scale is not None
+        raise TrainingError(
+            f"epsilon {config.epsilon:g} rounds to zero steps of every channel of {dead[0]} "
+            f"(and of {len(dead) - 1} more tensors): both passes would be equal and nothing could be "
+            f"learned; use epsilon of at least {float(scale.min()) / 2:.3g}, 16-bit weights, or sparse signs"
+        )
+    return tuple(trainables)
+
+
+def _trained_calls(program: Program, config: TrainerConfig) -> list[Call]:
+    """Return the calls that directions probe."""
+    calls = [call for call in program.calls if "weights" in call.constants]
+    if not calls:
+        raise TrainingError(f"program {program.name} has no layer with weights: nothing can be trained")
+    exact = config.head == "exact"
+    if config.scope in ("lp", "last_k"):
+        count = 1 if config.scope == "lp" else config.layers
+        if count > len(calls):
+            raise TrainingError(
+                f"layers must be at most {len(calls)}, the number of layers with weights; got {count}"
+            )
+        calls = calls[-count:]
+    return calls[:-1] if exact else calls
+
+
+def _roles(call: Call, config: TrainerConfig) -> tuple[str, ...]:
+    bias = ("bias",) if config.train_bias else ()
+    if config.scope != "affine":
+        return ("weights", *bias)
+    return (*bias, "gain") if "multiplier" in call.constants else bias
+
+
+def _per_element(constant: Constant, per_channel: NDArray[Any]) -> NDArray[Any]:
+    """Spread channel values over the array where the channel is not the first axis (depthwise)."""
+    if constant.axis == 0:
+        return per_channel
+    return np.ascontiguousarray(np.broadcast_to(per_channel, constant.data.shape)).reshape(-1)
+
+
+def _make(
+    program: Program, call: Call, role: str, numbers: dict[str, int], config: TrainerConfig, block: int
+) -> Trainable:
+    weights = program.constants[call.constants["weights"]]
+    if role == "gain":
+        constant, values, number = weights, _ones(program, call), _FIRST_GAIN + numbers[weights.name]
+        name, scale = f"{call.name}/gain", np.broadcast_to(GAIN_SCALE, values.shape)
+    else:
+        constant = program.constants[call.constants[role]]
+        values, number = constant.data.copy(), numbers[constant.name]
+        name, scale = constant.name, scale_of(constant)
+    unit = unit_of(program, call, role, config)
+    probes, density = _probe_steps(config, unit / scale, name, role, values.dtype.name)
+    split = config.split_bytes and role == "weights"
+    if split:
+        values = np.asarray(_split(values, name))
+        scale = scale / SPLIT
+    in_steps = unit * UNIT[config.form] / (scale * math.sqrt(density))
+    summed = config.num_directions if config.rows == "shared" else math.sqrt(config.num_directions)
+    real = config.learning_rate * in_steps / (summed * magnitude_unit(config))
+    uphill = config.sharpness * config.epsilon * in_steps
+    if role == "weights":
+        probes, real, uphill = (_per_element(constant, array) for array in (probes, real, uphill))
+    masked_at_random = config.mask == "random" and role == "weights"
+    parts = None
+    if config.composed:
+        parts = Parts(
+            density=round(_FULL * density),
+            fixed_density=round(_FULL * config.density) if masked_at_random else _FULL,
+            bounds=_bounds(config, constant, values, scale) if role == "weights" else None,
+            uphill=update_scale(uphill, name),
+            ahead=update_scale(config.look_ahead * real, name),
+            decay=np.zeros(real.size, np.int32),
+            decayed=config.weight_decay * config.learning_rate if role == "weights" else 0.0,
+        )
+    item = Trainable(
+        name, call.name, role, number, values, probes, *update_scale(real, name), real, block, split, parts,
+        config.look_ahead,
+    )  # fmt: skip
+    item.set_rate(1.0)
+    return item
+
+
+def magnitude_unit(config: TrainerConfig) -> int:
+    """Return what a scalar of 1 is written as: more than 1 where scalars are magnitudes.
+
+    A power of two, such that m scalars of 4 sum to at most 256 (see `update`).
+    """
+    return 1 if config.scalar == "sign" else 2 ** int(math.log2(64 // config.num_directions))
+
+
+def _probe_steps(
+    config: TrainerConfig, unit: Floats, name: str, role: str, dtype: str
+) -> tuple[NDArray[np.int32], float]:
+    """Return epsilon in steps of each channel, and the share of values that a direction moves.
+
+    unit: one unit in steps. A sparse probe of a size e below one step is one step with the probability e^2,
+    which has the same mean square.
+    """
+    wanted, density = config.epsilon * unit, 1.0
+    if config.distribution == "sparse" and role == "weights":
+        density = min(1.0, max(float(np.mean(np.square(wanted))), 2.0**-16))
+        wanted = np.maximum(wanted / math.sqrt(density), 1.0)
+    steps = np.rint(wanted)
+    if steps.max() > _EPSILON_LIMIT[dtype]:
+        raise TrainingError(
+            f"epsilon {config.epsilon:g} is {steps.max():.3g} steps of {name}, beyond the limit "
+            f"{_EPSILON_LIMIT[dtype]}; use a smaller epsilon"
+        )
+    return steps.astype(np.int32), density
+
+
+def _split(values: NDArray[Any], name: str) -> NDArray[np.int16]:
+    """Return 8-bit weights as the upper bytes of 16-bit ones."""
+    if values.dtype != np.int8:
+        raise TrainingError(f"{name} is {values.dtype}: split bytes are for 8-bit weights")
+    return (values.astype(np.int16) * SPLIT).astype(np.int16)
+
+
+def _bounds(
+    config: TrainerConfig, constant: Constant, values: NDArray[Any], scale: Floats
+) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
+    """Return the least and the greatest magnitude, in steps of each channel, that a mask lets through."""
+    if config.mask not in ("largest", "smallest"):
+        return None
+    shape = [1] * values.ndim
+    shape[constant.axis] = -1
+    largest = config.mask == "largest"
+    share = 1 - config.density if largest else config.density
+    threshold = float(np.quantile(np.abs(values.astype(np.float64)) * scale.reshape(shape), share))
+    steps = np.clip(threshold / _per_element(constant, scale.reshape(shape)).reshape(-1), 0, 2**31 - 1)
+    zero, most = np.zeros(steps.size, np.int32), np.full(steps.size, 2**31 - 1, np.int32)
+    return (np.ceil(steps).astype(np.int32), most) if largest else (zero, np.floor(steps).astype(np.int32))
+
+
+def _ones(program: Program, call: Call) -> NDArray[np.int32]:
+    """Return gains of 1: one a channel, or one for a layer whose channels share a weight scale."""
+    multiplier, shift = (program.constants[call.constants[name]].data for name in ("multiplier", "shift"))
+    legal = (multiplier == 0) | (multiplier >= 2**30)
+    if not legal.all() or shift.min() < GAIN_SHIFTS[0] or shift.max() > GAIN_SHIFTS[1]:
+        raise TrainingError(
+            f"layer {call.name} has a multiplier of an unusual size; a gain on it could leave the range of "
+            "requantization: train another scope"
+        )
+    scales = scale_of(program.constants[call.constants["weights"]])
+    shared = scales.size == 1 or bool((scales == scales[0]).all())
+    return np.full(1 if shared else scales.size, ONE, np.int32)
