@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,15 @@ from fxpgrad.tasks.omniglot import Omniglot
 class Episode:
     """One few-shot task, class by class: the images of label 0 first.
 
-    support_x: uint8 [ways * shots, 28, 28, 1], values 0 and 1; support_y: int32 [ways * shots], 0..ways-1;
-    query_x, query_y: the same with `queries` images per class. characters: int64 [ways], the character
-    behind each label; support_drawings, query_drawings: int64, the rows of the data set they came from.
+    support_x: uint8 [ways * shots, h, w, c] (Omniglot: [.., 28, 28, 1], values 0 and 1), or float32 once
+    `FewShotData.to_real` made them real; support_y: int32 [ways * shots], 0..ways-1; query_x, query_y: the
+    same with `queries` images per class. characters: int64 [ways], the character (class) behind each label;
+    support_drawings, query_drawings: int64, the rows of the data set they came from.
     """
 
-    support_x: NDArray[np.uint8]
+    support_x: NDArray[Any]
     support_y: NDArray[np.int32]
-    query_x: NDArray[np.uint8]
+    query_x: NDArray[Any]
     query_y: NDArray[np.int32]
     characters: NDArray[np.int64]
     support_drawings: NDArray[np.int64]
@@ -72,13 +74,11 @@ def sample_episode(
     """
     numbers = {"ways": ways, "shots": shots, "queries": queries}
     for name, value in numbers.items():
-        _require_integer(name, value, 1)
-    _require_integer("seed", seed, 0)
-    _require_integer("index", index, 0)
-    words = np.random.PCG64(np.random.SeedSequence(int(seed), spawn_key=(int(index),)))
+        require_integer(name, value, 1)
+    words = task_words(seed, index)
 
     pool = _class_pool(dataset, split, int(ways), within_alphabet, words)
-    characters = _choose(pool, int(ways), words)
+    characters = choose(pool, int(ways), words)
     rows = [_choose_drawings(dataset, int(c), int(shots), int(queries), words) for c in characters]
     support = np.concatenate([row[:shots] for row in rows])
     query = np.concatenate([row[shots:] for row in rows])
@@ -94,12 +94,20 @@ def sample_episode(
     )
 
 
-def _require_integer(name: str, value: object, least: int) -> None:
+def task_words(seed: int, index: int) -> np.random.PCG64:
+    """Return the random words of task `index` of the stream that `seed` names."""
+    require_integer("seed", seed, 0)
+    require_integer("index", index, 0)
+    return np.random.PCG64(np.random.SeedSequence(int(seed), spawn_key=(int(index),)))
+
+
+def require_integer(name: str, value: object, least: int) -> None:
+    """Raise `InputError` unless `value` is an integer of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise InputError(f"{name} must be an integer of at least {least}, not {value!r}")
 
 
-def _choose(items: NDArray[np.int64], count: int, words: np.random.PCG64) -> NDArray[np.int64]:
+def choose(items: NDArray[np.int64], count: int, words: np.random.PCG64) -> NDArray[np.int64]:
     """Draw `count` of the items without replacement: rank one random word per item."""
     order = np.argsort(words.random_raw(len(items)), kind="stable")
     return items[order[:count]]
@@ -122,7 +130,7 @@ def _class_pool(
             f"ways must be at most {largest}, the largest alphabet of split {split!r}, not {ways};"
             " ask for fewer classes or for within_alphabet=False"
         )
-    alphabet = _choose(alphabets, 1, words)[0]
+    alphabet = choose(alphabets, 1, words)[0]
     members: NDArray[np.int64] = pool[dataset.char_alphabet[pool] == alphabet]
     return members
 
@@ -138,4 +146,4 @@ def _choose_drawings(
             f"shots + queries must be at most {len(drawings)}, the drawings of character {name},"
             f" not {shots} + {queries} = {shots + queries}"
         )
-    return _choose(drawings, shots + queries, words)
+    return choose(drawings, shots + queries, words)

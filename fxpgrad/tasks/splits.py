@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError
+from fxpgrad.tasks.episodes import require_integer
 
 
 def split_by_seed(samples: int, seed: int, share: float = 0.9) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -29,9 +30,8 @@ def split_by_seed(samples: int, seed: int, share: float = 0.9) -> tuple[NDArray[
     -----
     Ranks raw PCG64 words, whose stream NumPy guarantees for good.
     """
-    for name, value, least in (("samples", samples, 2), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise InputError(f"{name} must be an integer of at least {least}, not {value!r}")
+    require_integer("samples", samples, 2)
+    require_integer("seed", seed, 0)
     if not 0 < share < 1:
         raise InputError(f"share must be between 0 and 1, not {share!r}")
     first = min(max(round(samples * share), 1), int(samples) - 1)
