@@ -186,11 +186,8 @@ def train_prototypes(
     rows = [np.flatnonzero(data.labels == label) for label in data.classes("base")]
     labels = torch.arange(WAYS).repeat_interleave(IMAGES)
     log_scale = nn.Parameter(torch.zeros(()))
-    optimizer = torch.optim.SGD(
-        [{"params": network.parameters(), "lr": rate}, {"params": [log_scale], "lr": 0.05}],
-        momentum=0.9,
-        weight_decay=5e-4,
-    )
+    optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4)
+    scale_optimizer = torch.optim.Adam([log_scale], lr=0.02)
     warm = 50  # steps in which only the scale is learned
     start, seen = time.perf_counter(), []
     for step in range(1, warm + episodes + 1):
@@ -198,20 +195,26 @@ def train_prototypes(
             parameter.requires_grad_(step > warm)
         chosen = [rng.choice(rows[c], IMAGES, replace=False) for c in rng.choice(len(rows), WAYS, False)]
         x = torch.from_numpy(data.real(data.images[np.concatenate(chosen)])).permute(0, 3, 1, 2)
-        logits = prototype_logits(network(augment(x, rng)), log_scale.exp())
+        embeddings = network(augment(x, rng))
+        if step == 1:  # start where distances are about 1
+            log_scale.data -= (2 * embeddings.var(dim=0).sum()).log()
+        logits = prototype_logits(embeddings, log_scale.exp())
         loss = functional.cross_entropy(logits, labels)
         optimizer.zero_grad()
+        scale_optimizer.zero_grad()
         loss.backward()
         optimizer.param_groups[0]["lr"] = rate * min(1.0, 2 * (1 - (step - 1 - warm) / max(1, episodes)))
         optimizer.step()
+        scale_optimizer.step()
         seen.append((loss.item(), (logits.argmax(1) == labels).float().mean().item()))
         if step % 50 == 0 or step == warm + episodes:
             mean_loss, right = np.mean(seen, axis=0)
-            line = f"episode {step - warm} loss {mean_loss:.3f} right {right:.3f} scale {log_scale.exp():.4f}"
+            line = f"episode {step - warm} loss {mean_loss:.3f} right {right:.3f}"
+            line += f" scale {log_scale.exp().item():.4f}"
             accuracy = zero_shot(network, data, "validation", 100)[0]
             print(f"{line} validation {accuracy:.4f} {time.perf_counter() - start:.0f} s", flush=True)
             seen.clear()
-    return float(log_scale.exp())
+    return log_scale.exp().item()
 
 
 def save(path: Path, network: nn.Module, scale: float) -> None:

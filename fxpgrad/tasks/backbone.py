@@ -1,6 +1,7 @@
-"""The bundled ResNet12 as a float Graph, and the prototype classifier that goes on top.
+"""Backbones as float Graphs, the bundled ResNet12 first, and the prototype classifier that goes on top.
 
-`examples/pretrain_omniglot.py` made the weights; `docs/backbone.md` says how good they are.
+`examples/pretrain_omniglot.py` made the bundled weights, `examples/pretrain_few_shot.py` makes others;
+`docs/backbone.md` says how good they are.
 """
 
 from __future__ import annotations
@@ -19,12 +20,10 @@ from fxpgrad.graph.check import check_graph
 from fxpgrad.graph.graph import Graph, Node, Tensor
 from fxpgrad.program.program import Program
 from fxpgrad.program.store import from_bytes
+from fxpgrad.tasks.resnets import State, add_resnet12, add_resnet18, entry
 
-State = dict[str, NDArray[np.float32]]
 HEAD = "head"
 PROGRAMS = ("16w8a", "8w8a")
-_EPSILON = 1e-5
-_BLOCKS = ("layer1", "layer2", "layer3", "layer4")
 
 
 def load_backbone(path: str | Path | None = None) -> State:
@@ -46,7 +45,7 @@ def load_backbone(path: str | Path | None = None) -> State:
 
 def distance_scale(path: str | Path | None = None) -> float:
     """Return the factor by which the backbone's squared Euclidean distances become logits."""
-    return float(_entry(load_backbone(path), "distance_scale", ()))
+    return float(entry(load_backbone(path), "distance_scale", ()))
 
 
 def load_program(weights: str = "16w8a") -> Program:
@@ -64,29 +63,38 @@ def load_program(weights: str = "16w8a") -> Program:
 
 
 def resnet12_graph(path: str | Path | None = None) -> Graph:
-    """Build the backbone as a float Graph: images [28, 28, 1] of 0 and 1 to an embedding [64].
+    """Build the bundled backbone as a float Graph: images [28, 28, 1] of 0 and 1 to an embedding [64].
+
+    `backbone_graph` says the rest.
+    """
+    return backbone_graph(path)
+
+
+def backbone_graph(path: str | Path | None = None, shape: tuple[int, int, int] = (28, 28, 1)) -> Graph:
+    """Build a ResNet12 or ResNet18 backbone as a float Graph: images to an embedding [features].
 
     Parameters
     ----------
     path
-        An .npz file as `examples/pretrain_omniglot.py` writes it; None means the bundled one.
+        An .npz file as `examples/pretrain_omniglot.py` or `examples/pretrain_few_shot.py` writes it, with
+        arrays by PyTorch name, which tell the network and its widths; None means the bundled one.
+    shape
+        Height, width and channels of an image. The network ends in a global average pool: height and width
+        need not be those of training.
 
     Raises
     ------
     StoreError
-        When the file cannot be read, or lacks an array.
+        When the file cannot be read, lacks an array, or is for images of other channels.
 
     Notes
     -----
     Batch norm is its own node (fold it before quantizing). Convolutions carry a zero bias.
     """
     state = load_backbone(path)
-    builder = GraphBuilder("resnet12_omniglot")
-    x, channels = builder.input("images", (28, 28, 1)), 1
-    for block in _BLOCKS:
-        x, channels = _add_block(builder, state, block, x, channels)
-        if block != _BLOCKS[-1]:
-            x = builder.max_pool2d(x, (2, 2), name=f"{block}.pool")
+    builder = GraphBuilder("resnet12_omniglot" if path is None else Path(path).stem)
+    add = add_resnet18 if "layer1.0.conv1.weight" in state else add_resnet12
+    x = add(builder, state, builder.input("images", shape), shape[2])
     return builder.build(builder.global_average_pool2d(x, name="embedding"))
 
 
@@ -146,43 +154,3 @@ def class_prototypes(embeddings: NDArray[np.floating], labels: NDArray[np.intege
     if (counts == 0).any():
         raise InputError(f"labels must use every class from 0; {np.flatnonzero(counts == 0)} do not occur")
     return np.stack([values[marks == label].mean(axis=0) for label in range(len(counts))])
-
-
-def _entry(state: State, name: str, shape: tuple[int, ...] | None) -> NDArray[np.float32]:
-    if name not in state:
-        raise StoreError(
-            f"the backbone file has no array {name!r}; make it with examples/pretrain_omniglot.py"
-        )
-    if shape is not None and state[name].shape != shape:
-        raise StoreError(f"array {name!r} of the backbone must have shape {shape}, not {state[name].shape}")
-    return state[name]
-
-
-def _add_block(builder: GraphBuilder, state: State, block: str, x: str, channels: int) -> tuple[str, int]:
-    """Add relu(convolutions(x) + shortcut(x)); return its output and how many channels that has."""
-    width = len(_entry(state, f"{block}.conv1.weight", None))
-    y, inputs = x, channels
-    for i in (1, 2, 3):
-        weights = _entry(state, f"{block}.conv{i}.weight", (width, inputs, 3, 3))
-        y = _add_normed(builder, state, y, weights, f"{block}.bn{i}", f"{block}.conv{i}")
-        if i < 3:
-            y = builder.activation(y, "relu", name=f"{block}.relu{i}")
-        inputs = width
-    weights = _entry(state, f"{block}.downsample.0.weight", (width, channels, 1, 1))
-    shortcut = _add_normed(builder, state, x, weights, f"{block}.downsample.1", f"{block}.downsample.0")
-    return builder.add(y, shortcut, activation="relu", name=f"{block}.add"), width
-
-
-def _add_normed(
-    builder: GraphBuilder,
-    state: State,
-    x: str,
-    weights: NDArray[np.float32],
-    norm: str,
-    name: str,
-) -> str:
-    """Add a convolution (filters OIHW) and its batch norm."""
-    x = builder.conv2d(x, weights.transpose(0, 2, 3, 1), padding="same", name=name)
-    fields = ("weight", "bias", "running_mean", "running_var")
-    constants = [_entry(state, f"{norm}.{field}", weights.shape[:1]) for field in fields]
-    return builder.batch_norm(x, *constants, epsilon=_EPSILON, name=norm)
