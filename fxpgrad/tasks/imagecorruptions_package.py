@@ -33,8 +33,9 @@ def load_corruptions() -> dict[str, Corruption]:
         The package, or one that it needs, is not installed.
     """
     try:
-        color, filters, util = (importlib.import_module(f"skimage.{n}") for n in ("color", "filters", "util"))
-        with _modules_that_are_gone():
+        names = ("skimage.color", "skimage.filters", "skimage.util", "scipy.ndimage")
+        color, filters, util, ndimage = map(importlib.import_module, names)
+        with _modules_that_are_gone(ndimage.map_coordinates):
             package = importlib.import_module("imagecorruptions")
             module = importlib.import_module("imagecorruptions.corruptions")
     except ImportError as error:
@@ -63,16 +64,11 @@ def load_corruptions() -> dict[str, Corruption]:
 
 
 @contextmanager
-def _modules_that_are_gone() -> Iterator[None]:
+def _modules_that_are_gone(map_coordinates: Callable[..., Any]) -> Iterator[None]:
     """Stand in, for the time of an import, for modules that the package names and nobody ships any more."""
 
     def resource_filename(module: str, name: str) -> str:
         return str(resources.files(module.rpartition(".")[0]) / name)
-
-    def map_coordinates(*arguments: Any, **options: Any) -> Any:
-        from scipy import ndimage  # noqa: PLC0415 - scipy takes long to import
-
-        return ndimage.map_coordinates(*arguments, **options)
 
     names = {
         "pkg_resources": {"resource_filename": resource_filename},
