@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fxpgrad.errors import InputError
 from fxpgrad.graph.builder import GraphBuilder
 from fxpgrad.graph.graph import Graph
-from fxpgrad.tasks.npz_data import load_arrays
+from fxpgrad.tasks.npz_data import labelled_images, load_arrays, required_array
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SHAPE = (32, 32, 3)
@@ -50,16 +50,9 @@ def load_cifar(path: str | Path, first: int | None = None) -> LabelledImages:
     InputError
         It lacks an array, or one does not fit.
     """
-    arrays = load_arrays(path)
-    images, labels = (_array(arrays, path, name) for name in ("images", "labels"))
-    if images.dtype != np.uint8 or images.shape[1:] != SHAPE or len(images) == 0:
-        raise InputError(f"images in {path} must be uint8 [n, 32, 32, 3]; got {images.dtype} {images.shape}")
-    if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
-        raise InputError(
-            f"labels in {path} must be {len(images)} integers; got {labels.dtype} {labels.shape}"
-        )
-    if labels.min() < 0 or labels.max() >= CLASSES:
-        raise InputError(f"labels in {path} must be in 0..9; got {labels.min()}..{labels.max()}")
+    images, labels = labelled_images(load_arrays(path), CLASSES, path)
+    if images.shape[1:] != SHAPE:
+        raise InputError(f"images in {path} must be uint8 [n, 32, 32, 3]; got {images.shape}")
     if first is not None and not 1 <= first <= len(images):
         raise InputError(f"first must be in 1..{len(images)}, the images of {path}; got {first}")
     return LabelledImages(images[:first], labels[:first].astype(np.int32))
@@ -104,14 +97,8 @@ def resnet_graph(path: str | Path) -> Graph:
             stride = 2 if stage > 1 and block == 0 else 1
             x = _add_block(builder, arrays, path, x, f"layer{stage}.{block}", stride)
     x = builder.global_average_pool2d(x)
-    weights, bias = (_array(arrays, path, f"linear.{part}") for part in ("weight", "bias"))
+    weights, bias = (required_array(arrays, f"linear.{part}", path) for part in ("weight", "bias"))
     return builder.build(builder.fully_connected(x, weights, bias))
-
-
-def _array(arrays: dict[str, NDArray[Any]], path: str | Path, name: str) -> NDArray[Any]:
-    if name not in arrays:
-        raise InputError(f"{path} lacks the array {name!r}; it holds {', '.join(list(arrays)[:8])}")
-    return arrays[name]
 
 
 def _add_block(
@@ -139,9 +126,9 @@ def _add_convolution(
     stride: int,
 ) -> str:
     """Add a 3x3 convolution (filters OIHW) and its batch norm."""
-    filters = _array(arrays, path, f"{name}.weight")
+    filters = required_array(arrays, f"{name}.weight", path)
     if filters.ndim != 4 or filters.shape[2:] != (3, 3):
         raise InputError(f"array {name + '.weight'!r} of {path} must be [out, in, 3, 3]; got {filters.shape}")
     x = builder.conv2d(x, filters.transpose(0, 2, 3, 1), stride=(stride, stride), padding=_AROUND, name=name)
-    parts = [_array(arrays, path, f"{norm}.{part}") for part in _NORM]
+    parts = [required_array(arrays, f"{norm}.{part}", path) for part in _NORM]
     return builder.batch_norm(x, *parts, epsilon=1e-5)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fxpgrad.errors import InputError
 from fxpgrad.tasks.cifar_resnet import normalize
 from fxpgrad.tasks.episodes import Episode, choose, require_integer, task_words
-from fxpgrad.tasks.npz_data import load_arrays
+from fxpgrad.tasks.npz_data import labelled_images, load_arrays, required_array
 from fxpgrad.tasks.omniglot import load_omniglot
 
 SPLITS = ("base", "validation", "novel")
@@ -152,7 +152,7 @@ def load_tiny_imagenet(path: str | Path) -> FewShotData:
         It lacks an array, or one does not fit.
     """
     arrays = load_arrays(path)
-    return _few_shot_data("Tiny ImageNet", arrays, _array(arrays, path, "class_split"), path)
+    return _few_shot_data("Tiny ImageNet", arrays, required_array(arrays, "class_split", path), path)
 
 
 def load_cub(path: str | Path) -> FewShotData:
@@ -171,27 +171,14 @@ def load_cub(path: str | Path) -> FewShotData:
         It lacks an array, or one does not fit.
     """
     arrays = load_arrays(path)
-    return _few_shot_data("CUB", arrays, np.full(_array(arrays, path, "names").shape, 2), path)
-
-
-def _array(arrays: dict[str, NDArray[Any]], path: str | Path, name: str) -> NDArray[Any]:
-    if name not in arrays:
-        raise InputError(f"{path} lacks the array {name!r}; it holds {', '.join(arrays)}")
-    return arrays[name]
+    return _few_shot_data("CUB", arrays, np.full(required_array(arrays, "names", path).shape, 2), path)
 
 
 def _few_shot_data(
     name: str, arrays: dict[str, NDArray[Any]], split: NDArray[Any], path: str | Path
 ) -> FewShotData:
-    images, labels, names = (_array(arrays, path, key) for key in ("images", "labels", "names"))
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or images.size == 0:
-        raise InputError(f"images in {path} must be uint8 [n, h, w, 3]; got {images.dtype} {images.shape}")
-    if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
-        raise InputError(
-            f"labels in {path} must be {len(images)} integers; got {labels.dtype} {labels.shape}"
-        )
-    if names.ndim != 1 or labels.min() < 0 or labels.max() >= len(names):
-        raise InputError(f"labels in {path} must be in 0..{names.size - 1}, one for each of names")
-    if split.shape != names.shape or not np.isin(split, (0, 1, 2)).all():
+    names = required_array(arrays, "names", path)
+    images, labels = labelled_images(arrays, names.size, path)
+    if names.ndim != 1 or split.shape != names.shape or not np.isin(split, (0, 1, 2)).all():
         raise InputError(f"class_split in {path} must be {len(names)} numbers of 0, 1 and 2")
-    return FewShotData(name, images, labels.astype(np.int64), split.astype(np.int64), names.astype(np.str_))
+    return FewShotData(name, images, labels, split.astype(np.int64), names.astype(np.str_))

@@ -1,8 +1,8 @@
 """The package imagecorruptions 1.1.2, loaded so that it runs with the NumPy, SciPy and scikit-image of today.
 
 Written in 2020, it imports `pkg_resources` and `scipy.ndimage.interpolation`, and calls `np.float_`,
-`gaussian(multichannel=True)` and `random_noise` without a generator; the first four are gone, the last
-would draw from the system's entropy. The names are put back in that one module, nowhere else.
+`gaussian(multichannel=True)` and `random_noise` without a generator; the first four are gone or going,
+the last would draw from the system's entropy. The names are put back in that one module, nowhere else.
 """
 
 from __future__ import annotations

@@ -120,6 +120,36 @@ def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
+def required_array(arrays: dict[str, NDArray[Any]], name: str, path: str | Path) -> NDArray[Any]:
+    """Return one of the arrays of the file `path`; raise `InputError` if it is not there."""
+    if name not in arrays:
+        held = ", ".join(list(arrays)[:8]) + (", ..." if len(arrays) > 8 else "")
+        raise InputError(f"{path} lacks the array {name!r}; it holds {held}")
+    return arrays[name]
+
+
+def labelled_images(
+    arrays: dict[str, NDArray[Any]], classes: int, path: str | Path
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return `images`, uint8 [n, h, w, 3], n >= 1, and `labels` [n], 0..classes-1, of the file `path`.
+
+    Raises
+    ------
+    InputError
+        One is missing or does not fit.
+    """
+    images, labels = (required_array(arrays, name, path) for name in ("images", "labels"))
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or images.size == 0:
+        raise InputError(f"images in {path} must be uint8 [n, h, w, 3]; got {images.dtype} {images.shape}")
+    if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
+        raise InputError(
+            f"labels in {path} must be {len(images)} integers; got {labels.dtype} {labels.shape}"
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise InputError(f"labels in {path} must be in 0..{classes - 1}; got {labels.min()}..{labels.max()}")
+    return images, labels.astype(np.int64)
+
+
 def _load_npz(path: str | Path, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
     """Load the named arrays, or all of them."""
     wanted = "" if names is None else f" with arrays {' and '.join(names)}"
