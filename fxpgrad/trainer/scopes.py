@@ -18,7 +18,7 @@ from fxpgrad_kernels.training.gain import ONE
 UNIT = {"exact": 1 / 32, "paper": 0.0276}
 _EPSILON_LIMIT = {"int8": 2**24, "int16": 2**24, "int32": 2**31 - 1}
 GAIN_SHIFTS = (-28, 29)  # of multipliers whose gains may lie between 1/8 and 2
-_FIRST_GAIN = 2**20  # the number in the random stream of the gain beside constant 0
+FIRST_GAIN = 2**20  # the number in the random stream of the gain beside constant 0
 _FULL = 2**16  # the density of what is not thinned
 
 
@@ -34,7 +34,7 @@ def make_trainables(
         smallest epsilon that would move it), or a tensor without a scale.
     """
     numbers = tensor_numbers(program)
-    calls = _trained_calls(program, config)
+    calls = trained_calls(program, config)
     for call in calls:
         if "accumulator_bits" not in call.parameters:
             raise TrainingError(
@@ -57,7 +57,7 @@ def make_trainables(
     trainables = [
         _make(program, call, role, numbers, config, blocks[call.name])
         for call in calls
-        for role in _roles(call, config)
+        for role in trained_roles(call, config)
         if call.constants.get(role) not in frozen
     ]
     dead = [item.name for item in trainables if item.role == "weights" and not item.epsilon.any()]
@@ -72,8 +72,8 @@ def make_trainables(
     return tuple(trainables)
 
 
-def _trained_calls(program: Program, config: TrainerConfig) -> list[Call]:
-    """Return the calls that directions probe."""
+def trained_calls(program: Program, config: TrainerConfig) -> list[Call]:
+    """Return the calls that directions probe, in order."""
     calls = [call for call in program.calls if "weights" in call.constants]
     if not calls:
         raise TrainingError(f"program {program.name} has no layer with weights: nothing can be trained")
@@ -88,7 +88,8 @@ def _trained_calls(program: Program, config: TrainerConfig) -> list[Call]:
     return calls[:-1] if exact else calls
 
 
-def _roles(call: Call, config: TrainerConfig) -> tuple[str, ...]:
+def trained_roles(call: Call, config: TrainerConfig) -> tuple[str, ...]:
+    """Return what directions probe of a call: "weights", "bias", "gain"."""
     bias = ("bias",) if config.train_bias else ()
     if config.scope != "affine":
         return ("weights", *bias)
@@ -107,7 +108,7 @@ def _make(
 ) -> Trainable:
     weights = program.constants[call.constants["weights"]]
     if role == "gain":
-        constant, values, number = weights, _ones(program, call), _FIRST_GAIN + numbers[weights.name]
+        constant, values, number = weights, _ones(program, call), FIRST_GAIN + numbers[weights.name]
         name, scale = f"{call.name}/gain", np.broadcast_to(GAIN_SCALE, values.shape)
     else:
         constant = program.constants[call.constants[role]]
@@ -206,6 +207,10 @@ def _ones(program: Program, call: Call) -> NDArray[np.int32]:
             f"layer {call.name} has a multiplier of an unusual size; a gain on it could leave the range of "
             "requantization: train another scope"
         )
+    return np.full(gain_count(program, call), ONE, np.int32)
+
+
+def gain_count(program: Program, call: Call) -> int:
+    """Return how many gains a call has: one a channel, or one where all share a weight scale."""
     scales = scale_of(program.constants[call.constants["weights"]])
-    shared = scales.size == 1 or bool((scales == scales[0]).all())
-    return np.full(1 if shared else scales.size, ONE, np.int32)
+    return 1 if bool((scales == scales[0]).all()) else scales.size

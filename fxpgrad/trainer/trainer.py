@@ -25,6 +25,7 @@ from fxpgrad.trainer.head import ExactHead
 from fxpgrad.trainer.objective import Objective
 from fxpgrad.trainer.passes import Passes
 from fxpgrad.trainer.report import StepReport, TrainingReport
+from fxpgrad.trainer.schedule import rate_of_step, rows_of_step
 from fxpgrad.trainer.scopes import magnitude_unit, make_trainables
 from fxpgrad.trainer.trainable import Trainable, tensor_numbers, trained_values, with_trained
 from fxpgrad.trainer.update import Update
@@ -32,7 +33,6 @@ from fxpgrad.trainer.watch import Watch
 from fxpgrad.trainer.widths import AccumulatorWidths
 from fxpgrad_kernels.training.scalars import scale_differences
 
-_STAIRS = 64  # of a schedule: the rate changes so many times in a run
 OnStep = Callable[[StepReport], None]
 
 
@@ -234,11 +234,13 @@ class Trainer:
         if self._head is not None:
             values += sum(array.size for array in self._head.values.values())
         watch = Watch(self.config.patience, values, self._objective.num_classes)
+        last = 0.0
         for number in range(steps):
-            stair = _STAIRS * number // steps
-            if self.config.schedule == "linear" and _STAIRS * (number - 1) // steps != stair:
-                self._set_rate(1 - stair / _STAIRS)
-            rows = self._rows(len(x))
+            rate = rate_of_step(self.config, number, steps)
+            if rate != last:
+                self._set_rate(rate)
+                last = rate
+            rows = rows_of_step(self.config.seed, self.steps_taken, len(x), self.batch)
             report = self.step(features[rows], y[rows])
             reports.append(report)
             if on_step is not None:
@@ -259,13 +261,6 @@ class Trainer:
             raise InputError(f"labels must be int32 [{samples}]; got {got}")
         if int(np.maximum.reduce(labels.view(np.uint32))) >= classes:  # a negative one is large
             raise InputError(f"labels must lie in 0..{classes - 1}; got {labels.min()}..{labels.max()}")
-
-    def _rows(self, samples: int) -> Any:
-        if samples == self.batch:
-            return slice(None)
-        sequence = np.random.SeedSequence(self.config.seed, spawn_key=(self.steps_taken,))
-        words = np.random.PCG64(sequence).random_raw(samples)  # raw words: a stream NumPy keeps for good
-        return np.sort(np.argsort(words, kind="stable")[: self.batch])
 
     def adapted(self) -> Program:
         """Return the Program with the trained values (copies), its accumulators proved anew."""
