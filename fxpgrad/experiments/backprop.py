@@ -6,26 +6,28 @@ What forward gradients are measured against, on the very network that the intege
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fxpgrad.errors import GraphError, InputError
-from fxpgrad.experiments.torch_operators import activate, apply_node, import_torch, padding_of
+from fxpgrad.errors import InputError
+from fxpgrad.experiments.descent import Descent, descend
+from fxpgrad.experiments.scopes import constant_names, last_fully_connected, nodes_until, trained_nodes
+from fxpgrad.experiments.torch_network import Simulation, TorchNetwork, require_folded_float
+from fxpgrad.experiments.torch_operators import import_torch, padding_of
 from fxpgrad.graph.graph import Graph, Node
+from fxpgrad.quantize.fold import CHANNEL_AXIS
 
-SCOPES = ("lp", "ft")
-OPTIMIZERS = ("sgd", "adam")
-_WEIGHTED = ("conv2d", "depthwise_conv2d", "fully_connected")
 Parameters = dict[str, NDArray[np.float32]]
 OnStep = Callable[[int, Parameters], None]
+_SCRATCH_SCOPES = ("lp", "ft")
 
 
 def graph_parameters(graph: Graph) -> Parameters:
     """Return every weight and bias of a folded float Graph by tensor name (copies, float32)."""
-    _require_folded_float(graph)
+    require_folded_float(graph)
     names = [name for node in graph.nodes for name in node.inputs]
     constants = {name: graph.tensors[name].data for name in names}
     return {name: np.array(data, np.float32) for name, data in constants.items() if data is not None}
@@ -51,21 +53,8 @@ def torch_forward(graph: Graph, parameters: Mapping[str, Any], x: Any, until: st
         float32 [n, ...shape of the tensor], images NHWC.
     """
     torch = import_torch()
-    _require_folded_float(graph)
-    target = graph.outputs[0] if until is None else until
-    values: dict[str, Any] = {graph.inputs[0]: torch.as_tensor(x).to(torch.float32)}
-    for name, tensor in graph.tensors.items():
-        if tensor.data is not None:
-            values[name] = torch.as_tensor(parameters[name] if name in parameters else np.array(tensor.data))
-    for node in graph.nodes:
-        if target in values:
-            break
-        inputs = [values[name] for name in node.inputs]
-        shape = graph.tensors[node.output].shape
-        values[node.output] = activate(torch, apply_node(torch, node, inputs, shape), node)
-    if target not in values:
-        raise GraphError(f"graph {graph.name} makes no tensor {target!r}")
-    return values[target]
+    values = {graph.inputs[0]: torch.as_tensor(x).to(torch.float32)}
+    return TorchNetwork(graph).run(parameters, values, graph.outputs[0] if until is None else until)
 
 
 def adapt_backprop(
@@ -79,6 +68,11 @@ def adapt_backprop(
     batch: int | None = None,
     *,
     seed: int = 0,
+    momentum: float = 0.9,
+    schedule: str = "constant",
+    last: int | None = None,
+    whole_head: bool = False,
+    simulation: Simulation | None = None,
     on_step: OnStep | None = None,
 ) -> Parameters:
     """Minimize the cross-entropy of the last fully connected layer's output by backpropagation.
@@ -92,17 +86,18 @@ def adapt_backprop(
     y
         Integer [n], labels 0..classes-1.
     scope
-        "lp" trains the last fully connected layer, "ft" every weight and bias up to it.
-    steps
-        Number of updates, >= 0.
-    learning_rate
-        Step size, > 0, constant.
-    optimizer
-        "sgd" (no momentum) or "adam" (PyTorch's defaults).
-    batch
-        Samples per step, reshuffled whenever fewer than that remain; None or >= n takes all every step.
-    seed
-        Of the shuffling; unused with the full batch.
+        "lp" trains the last fully connected layer, "last_k" the `last` layers with weights, "ft" every weight
+        and bias up to the logits, "affine" a factor for each output channel of every such layer, of its sum
+        and bias together, and the biases.
+    steps, learning_rate, optimizer, batch, seed, momentum, schedule
+        See `Descent`.
+    last
+        For "last_k" only.
+    whole_head
+        In the scope "affine": train the last layer's weights too, in place of its factors, as the exact head
+        of the trainer does.
+    simulation
+        Rounding that the forward pass goes through (see `FakeQuantization`); None trains in plain float32.
     on_step
         Called after every update with the number of steps done and the parameters so far (copies).
 
@@ -110,38 +105,55 @@ def adapt_backprop(
     -------
     dict
         Every weight and bias of the Graph, trained or not, by tensor name: pass it to `torch_forward`.
+        Factors are multiplied in.
 
     Notes
     -----
     The result is a function of the arguments for one PyTorch build and one thread count.
     """
     torch = import_torch()
-    parameters = graph_parameters(graph)
-    head = _last_fully_connected(graph)
-    _check_adaptation(graph, head, x, y, scope, optimizer)
-    _check_amounts(steps, learning_rate, batch)
-    names = _trained(graph, head, scope)
-    trained = {name: torch.tensor(parameters[name], requires_grad=True) for name in names}
-    inputs, labels = torch.as_tensor(np.array(x, np.float32)), torch.as_tensor(np.array(y, np.int64))
-    if scope == "lp":
-        with torch.no_grad():
-            inputs = torch_forward(graph, {}, inputs, until=head.inputs[0])
-        graph = Graph(graph.name, graph.tensors, (head,), (head.inputs[0],), (head.output,))
+    parameters, head = graph_parameters(graph), last_fully_connected(graph)
+    nodes = trained_nodes(graph, head, scope, last)
+    if whole_head and scope != "affine":
+        raise InputError(f"whole_head goes with scope 'affine' alone, not with {scope!r}")
+    check_samples(graph, head, x, y)
+    plan = Descent(steps, learning_rate, optimizer, momentum, schedule, batch, seed)
+    scaled = [node for node in nodes if scope == "affine" and not (whole_head and node is head)]
+    kept = {node.inputs[-2] for node in scaled}
+    names = constant_names(nodes)
+    trained = {name: torch.tensor(parameters[name], requires_grad=True) for name in names if name not in kept}
+    gains = {
+        node.name: torch.ones((1, len(parameters[node.inputs[-1]])), requires_grad=True) for node in scaled
+    }
+    network = TorchNetwork(graph, simulation)
+    values = network.activations(parameters, x, network.cut(names, head.output, len(y)))
+    labels = torch.as_tensor(np.array(y, np.int64))
 
     def loss(chosen: Any) -> Any:
-        logits = torch_forward(graph, trained, inputs[chosen], until=head.output)
+        own = {name: value[chosen] for name, value in values.items()}
+        logits = network.run(trained, own, head.output, gains)
         return torch.nn.functional.cross_entropy(logits, labels[chosen])
 
-    return _descend(
-        parameters,
-        trained,
-        loss,
-        _batches(len(labels), batch, seed),
-        steps,
-        learning_rate,
-        optimizer,
-        on_step,
-    )
+    def now() -> Parameters:
+        new = parameters | {name: value.detach().numpy().copy() for name, value in trained.items()}
+        return with_gains(graph, new, {name: gain.detach().numpy()[0] for name, gain in gains.items()})
+
+    report = None if on_step is None else lambda step: on_step(step, now())
+    descend(plan, [*trained.values(), *gains.values()], len(labels), loss, report)
+    return now()
+
+
+def with_gains(graph: Graph, parameters: Parameters, gains: Mapping[str, NDArray[Any]]) -> Parameters:
+    """Multiply weights and biases by factors: node name to [channels or 1]."""
+    scaled = dict(parameters)
+    for node in graph.nodes:
+        if node.name in gains:
+            gain, (weights, bias) = gains[node.name], node.inputs[-2:]
+            shape = [1] * parameters[weights].ndim
+            shape[CHANNEL_AXIS[node.op]] = -1
+            scaled[weights] = (parameters[weights] * gain.reshape(shape)).astype(np.float32)
+            scaled[bias] = (parameters[bias] * gain).astype(np.float32)
+    return scaled
 
 
 def adapt_backprop_prototypes(
@@ -164,8 +176,7 @@ def adapt_backprop_prototypes(
     """
     torch = import_torch()
     parameters = graph_parameters(graph)
-    _check_amounts(steps, learning_rate, None)
-    _require_choice("optimizer", optimizer, OPTIMIZERS)
+    plan = Descent(steps, learning_rate, optimizer)
     trained = {name: torch.tensor(value, requires_grad=True) for name, value in parameters.items()}
     inputs, labels = torch.as_tensor(np.array(x, np.float32)), torch.as_tensor(np.array(y, np.int64))
     members = torch.nn.functional.one_hot(labels).to(torch.float32)
@@ -178,37 +189,12 @@ def adapt_backprop_prototypes(
         distances = ((features[:, None] - means) ** 2).sum(-1)
         return torch.nn.functional.cross_entropy(-distance_scale * distances, labels)
 
-    return _descend(
-        parameters, trained, loss, _batches(len(labels), None, 0), steps, learning_rate, optimizer, on_step
-    )
-
-
-def _descend(
-    parameters: Parameters,
-    trained: dict[str, Any],
-    loss: Callable[[Any], Any],
-    rows: Iterator[NDArray[np.int64]],
-    steps: int,
-    learning_rate: float,
-    optimizer: str,
-    on_step: OnStep | None,
-) -> Parameters:
-    """Take gradient steps on `trained` (torch leaves) and return `parameters` with their values."""
-    torch = import_torch()
-    rules = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-    rule = rules[optimizer](list(trained.values()), lr=learning_rate)
-
-    def merged() -> Parameters:
+    def now() -> Parameters:
         return parameters | {name: value.detach().numpy().copy() for name, value in trained.items()}
 
-    for step in range(1, steps + 1):
-        value = loss(torch.as_tensor(next(rows)))
-        rule.zero_grad()
-        value.backward()
-        rule.step()
-        if on_step is not None:
-            on_step(step, merged())
-    return merged()
+    report = None if on_step is None else lambda step: on_step(step, now())
+    descend(plan, list(trained.values()), len(labels), loss, report)
+    return now()
 
 
 def backprop_scratch_bytes(graph: Graph, batch: int, scope: str = "ft") -> int:
@@ -229,15 +215,16 @@ def backprop_scratch_bytes(graph: Graph, batch: int, scope: str = "ft") -> int:
     scope
         "lp" or "ft", as in `adapt_backprop`.
     """
-    _require_folded_float(graph)
-    _require_choice("scope", scope, SCOPES)
+    require_folded_float(graph)
+    if scope not in _SCRATCH_SCOPES:
+        raise InputError(f"scope must be one of {', '.join(_SCRATCH_SCOPES)}, not {scope!r}")
     if batch < 1:
         raise InputError(f"batch must be at least 1, not {batch}")
-    head = _last_fully_connected(graph)
-    trained = set(_trained(graph, head, scope))
+    head = last_fully_connected(graph)
+    trained = set(constant_names(trained_nodes(graph, head, scope)))
     sizes: dict[str, int] = {}
     differentiable: set[str] = set()
-    for node in _nodes_until(graph, head):
+    for node in nodes_until(graph, head):
         if not trained.intersection(node.inputs) and not differentiable.intersection(node.inputs):
             continue
         differentiable.add(node.output)
@@ -257,7 +244,7 @@ def _kept(graph: Graph, node: Node, trained: set[str]) -> dict[str, int]:
         shape, name = graph.tensors[source].shape, source
         if node.op != "fully_connected":
             top, bottom, left, right = padding_of(node)
-            own_padding = node.op in _WEIGHTED and top == bottom and left == right
+            own_padding = node.op in CHANNEL_AXIS and top == bottom and left == right
             if not own_padding and any((top, bottom, left, right)):
                 shape = (shape[0] + top + bottom, shape[1] + left + right, shape[2])
                 name = f"{source} padded for {node.name}"
@@ -272,57 +259,8 @@ def _kept(graph: Graph, node: Node, trained: set[str]) -> dict[str, int]:
     return kept
 
 
-def _batches(count: int, batch: int | None, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Yield row numbers for ever."""
-    if batch is None or batch >= count:
-        while True:
-            yield np.arange(count)
-    rng = np.random.default_rng(seed)
-    while True:
-        order = rng.permutation(count)
-        yield from (order[start : start + batch] for start in range(0, count - batch + 1, batch))
-
-
-def _nodes_until(graph: Graph, head: Node) -> list[Node]:
-    """Return the nodes that `head` depends on, itself last."""
-    wanted, nodes = set(head.inputs), [head]
-    for node in reversed(graph.nodes[: graph.nodes.index(head)]):
-        if node.output in wanted:
-            wanted.update(node.inputs)
-            nodes.append(node)
-    return nodes[::-1]
-
-
-def _last_fully_connected(graph: Graph) -> Node:
-    nodes = [node for node in graph.nodes if node.op == "fully_connected"]
-    if not nodes:
-        raise GraphError(f"graph {graph.name} has no fully_connected layer for the logits; attach a head")
-    return nodes[-1]
-
-
-def _trained(graph: Graph, head: Node, scope: str) -> list[str]:
-    """Return the weights and biases that the scope trains, each once."""
-    nodes = [head] if scope == "lp" else _nodes_until(graph, head)
-    names = [name for node in nodes if node.op in _WEIGHTED for name in node.inputs[-2:]]
-    return list(dict.fromkeys(names))
-
-
-def _require_folded_float(graph: Graph) -> None:
-    if any(tensor.dtype != "float32" for tensor in graph.tensors.values()):
-        raise GraphError(f"graph {graph.name} must be float to be trained by backpropagation, not quantized")
-    for node in graph.nodes:
-        if node.op == "batch_norm":
-            raise GraphError(f"node {node.name} is a batch_norm; fold it into its convolution first")
-
-
-def _require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
-
-
-def _check_adaptation(graph: Graph, head: Node, x: Any, y: Any, scope: str, optimizer: str) -> None:
-    _require_choice("scope", scope, SCOPES)
-    _require_choice("optimizer", optimizer, OPTIMIZERS)
+def check_samples(graph: Graph, head: Node, x: Any, y: Any) -> None:
+    """Refuse samples and labels that a Graph ending in `head` cannot be trained on."""
     images, labels = np.asarray(x), np.asarray(y)
     shape, classes = graph.tensors[graph.inputs[0]].shape, graph.tensors[head.output].shape[0]
     if images.shape[1:] != shape or len(images) == 0:
@@ -331,12 +269,3 @@ def _check_adaptation(graph: Graph, head: Node, x: Any, y: Any, scope: str, opti
         raise InputError(f"y must hold {len(images)} integer labels, not {labels.dtype} {labels.shape}")
     if labels.min() < 0 or labels.max() >= classes:
         raise InputError(f"y must be in 0..{classes - 1}, but goes from {labels.min()} to {labels.max()}")
-
-
-def _check_amounts(steps: int, learning_rate: float, batch: int | None) -> None:
-    if steps < 0:
-        raise InputError(f"steps must not be negative, but is {steps}")
-    if not (math.isfinite(learning_rate) and learning_rate > 0):
-        raise InputError(f"learning_rate must be finite and positive, not {learning_rate}")
-    if batch is not None and batch < 1:
-        raise InputError(f"batch must be at least 1, or None for all samples, not {batch}")

@@ -21,7 +21,7 @@ def import_torch() -> ModuleType:
 
 
 def apply_node(torch: ModuleType, node: Node, inputs: list[Any], shape: tuple[int, ...]) -> Any:
-    """Compute one operator without its activation."""
+    """Compute one operator without its activation; a bias may be None."""
     functional, x = torch.nn.functional, inputs[0]
     match node.op:
         case "conv2d" | "depthwise_conv2d":
@@ -34,7 +34,7 @@ def apply_node(torch: ModuleType, node: Node, inputs: list[Any], shape: tuple[in
             y = x.mean(dim=(1, 2))
         case "add":
             y = x + inputs[1]
-        case "activation":
+        case "activation" | "quantize":
             y = x
         case "pad":
             before_and_after: Any = node.attributes["padding"]  # by axis; torch wants the last axis first
@@ -48,6 +48,19 @@ def apply_node(torch: ModuleType, node: Node, inputs: list[Any], shape: tuple[in
         case _:
             raise GraphError(f"node {node.name}: backpropagation does not run operator {node.op}")
     return y
+
+
+def scale_and_shift(torch: ModuleType, y: Any, gain: Any, bias: Any) -> Any:
+    """Return gain * (y + bias) of a layer's sums [n, ..., channels].
+
+    gain: [n or 1, channels or 1], None for 1; bias: [channels], or [n or 1, channels].
+    """
+    rows = (-1, *(1,) * (y.ndim - 2))
+    shift = bias.reshape(*rows, bias.shape[-1])
+    if gain is None:
+        return y + shift
+    factor = gain.reshape(*rows, gain.shape[-1])
+    return torch.addcmul(shift * factor, y, factor)
 
 
 def _convolve(functional: Any, node: Node, x: Any, weights: Any, bias: Any) -> Any:

@@ -290,8 +290,8 @@ def test_scratch_bytes_of_a_linear_layer_by_hand() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scope": "all"}, "scope must be one of lp, ft, not 'all'"),
-        ({"optimizer": "lion"}, "optimizer must be one of sgd, adam"),
+        ({"scope": "all"}, "scope must be one of lp, last_k, ft, affine, not 'all'"),
+        ({"optimizer": "lion"}, "optimizer must be one of sgd, momentum, adam"),
         ({"steps": -1}, "steps must not be negative"),
         ({"learning_rate": 0.0}, "learning_rate must be finite and positive"),
         ({"learning_rate": float("nan")}, "learning_rate must be"),
