@@ -116,6 +116,8 @@ def adapt_backprop(
     nodes = trained_nodes(graph, head, scope, last)
     if whole_head and scope != "affine":
         raise InputError(f"whole_head goes with scope 'affine' alone, not with {scope!r}")
+    if simulation is not None and scope == "affine":
+        raise InputError("factors cannot be rounded to a quantized Graph's steps; choose another scope")
     check_samples(graph, head, x, y)
     plan = Descent(steps, learning_rate, optimizer, momentum, schedule, batch, seed)
     scaled = [node for node in nodes if scope == "affine" and not (whole_head and node is head)]
