@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.backprop import Parameters, check_samples, graph_parameters, with_gains
 from fxpgrad.experiments.float_values import Directions, float_values
-from fxpgrad.experiments.methods import forwards_of_a_step
 from fxpgrad.experiments.scopes import last_fully_connected, weighted_nodes
 from fxpgrad.experiments.torch_network import TorchNetwork
 from fxpgrad.experiments.torch_operators import import_torch
 from fxpgrad.graph.graph import Graph
 from fxpgrad.program.head import with_accumulator_output, without_softmax
 from fxpgrad.program.program import Program
-from fxpgrad.trainer.config import TrainerConfig
+from fxpgrad.trainer.config import TrainerConfig, forwards_of_a_step
 from fxpgrad.trainer.schedule import rate_of_step, rows_of_step
 from fxpgrad_kernels.training.gain import HIGHEST, LOWEST, ONE
 
@@ -33,7 +32,7 @@ _Z = list[NDArray[np.int8]]  # of one direction, by item
 
 @dataclass(frozen=True, slots=True)
 class FloatStep:
-    """One step: its number from 0, the directions' summed losses in nats, and their signs.
+    """One step: its number from 0, the directions' summed losses in nats, and their scalars, signs here.
 
     Where only an exact head is trained, losses_plus is the one loss of the batch and the others are empty.
     """
@@ -41,7 +40,7 @@ class FloatStep:
     step: int
     losses_plus: tuple[float, ...]
     losses_minus: tuple[float, ...]
-    signs: tuple[int, ...]
+    scalars: tuple[int, ...]
 
 
 class FloatForward:
@@ -70,6 +69,11 @@ class FloatForward:
         *,
         frozen: frozenset[str] = frozenset(),
     ) -> None:
+        if config.composed or config.scalar != "sign" or config.blocks != 1:
+            raise InputError(
+                "float forward gradients are the plain estimator: signs, one block, without split bytes, "
+                "masks, momentum, centres or weight decay"
+            )
         self.graph, self.config, self.batch = graph, config, batch
         form = with_accumulator_output(without_softmax(program))
         self.items = float_values(graph, form, config, frozen)

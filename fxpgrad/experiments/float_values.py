@@ -12,14 +12,8 @@ from fxpgrad.errors import InputError
 from fxpgrad.graph.graph import Graph
 from fxpgrad.program.program import Program
 from fxpgrad.trainer.config import TrainerConfig
-from fxpgrad.trainer.trainable import (
-    FIRST_GAIN,
-    distribution_code,
-    gain_count,
-    tensor_numbers,
-    trained_calls,
-    trained_roles,
-)
+from fxpgrad.trainer.scopes import FIRST_GAIN, gain_count, trained_calls, trained_roles
+from fxpgrad.trainer.trainable import distribution_code, tensor_numbers
 from fxpgrad.trainer.units import unit_of
 from fxpgrad_kernels.random.distributions import direction_table
 from fxpgrad_kernels.random.philox import draw_directions

@@ -62,7 +62,7 @@ def test_float_and_integer_runs_take_nearly_the_same_steps(name: str) -> None:
     losses = np.array([step.losses_plus + step.losses_minus for step in floats])
     same = np.array([step.losses_plus + step.losses_minus for step in fixed]) / 2.0**24
     np.testing.assert_allclose(losses, same, rtol=0.15, atol=0.3)
-    signs = [np.array([step.signs for step in run]).ravel() for run in (floats, fixed)]
+    signs = [np.array([step.scalars for step in run]).ravel() for run in (floats, fixed)]
     if name != "exact":
         assert (signs[0] == signs[1]).mean() > 0.85
     else:
@@ -80,7 +80,7 @@ def test_the_same_signs_give_the_same_weights(name: str) -> None:
     if name == "exact":
         theirs.fit(integers[:16], y[:16], 1)
     else:
-        theirs.apply(step.signs)
+        theirs.apply(step.scalars)
     logits = torch_forward(residual_graph(), ours.parameters(), x).numpy()
     scale = program.constants[program.calls[-1].constants["bias"]].scale
     real = run_program(theirs.adapted(), integers) * scale
@@ -103,7 +103,7 @@ def test_pair_of_losses_is_that_of_perturbed_weights() -> None:
         whole = torch.nn.functional.cross_entropy(logits, torch.as_tensor(y[:16]).long(), reduction="sum")
         assert loss == pytest.approx(float(whole), rel=1e-6)
     for name, value in ours.parameters().items():
-        wanted = start[name] - (step.signs[0] * np.float32(0.02 / 32) * z[name] if name in z else 0)
+        wanted = start[name] - (step.scalars[0] * np.float32(0.02 / 32) * z[name] if name in z else 0)
         np.testing.assert_allclose(value, wanted, atol=1e-7)
 
 
@@ -115,7 +115,7 @@ def test_split_rows_judge_a_direction_by_its_own_rows() -> None:
     split, single = whole.fit(x[:16], y[:16], 1)[0], alone.fit(x[:2], y[:2], 1)[0]
     assert split.losses_plus[0] == pytest.approx(single.losses_plus[0], rel=1e-5)
     assert split.losses_minus[0] == pytest.approx(single.losses_minus[0], rel=1e-5)
-    assert len(ours.fit(x[:16], y[:16], 1)[0].signs) == 8
+    assert len(ours.fit(x[:16], y[:16], 1)[0].scalars) == 8
 
 
 def test_runs_repeat_and_bad_batches_are_refused() -> None:
