@@ -14,6 +14,7 @@ from fxpgrad.cli.convert_command import convert_command
 from fxpgrad.cli.demo_command import demo_command
 from fxpgrad.cli.diff_command import diff_command
 from fxpgrad.cli.evaluate_command import evaluate_command
+from fxpgrad.cli.experiment_command import experiment_command
 from fxpgrad.cli.inspect_command import inspect_command
 from fxpgrad.cli.memory_command import memory_command
 from fxpgrad.cli.probe_command import probe_command
@@ -108,6 +109,7 @@ for _command in (
     probe_command,
     adapt_command,
     evaluate_command,
+    experiment_command,
     bench_command,
 ):
     application.add_command(_command)

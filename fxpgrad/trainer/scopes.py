@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fxpgrad.errors import TrainingError
 from fxpgrad.program.program import Call, Constant, Program
+from fxpgrad.program.prove import real_multipliers
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.trainable import SPLIT, Parts, Trainable, tensor_numbers, update_scale
 from fxpgrad.trainer.units import GAIN_SCALE, Floats, scale_of, unit_of
@@ -124,6 +125,9 @@ def _make(
     summed = config.num_directions if config.rows == "shared" else math.sqrt(config.num_directions)
     real = config.learning_rate * in_steps / (summed * magnitude_unit(config))
     uphill = config.sharpness * config.epsilon * in_steps
+    live = _live_channels(program, call)
+    if role != "gain" and live.size == probes.size:
+        probes, real, uphill = (probes * live).astype(np.int32), real * live, uphill * live
     if role == "weights":
         probes, real, uphill = (_per_element(constant, array) for array in (probes, real, uphill))
     masked_at_random = config.mask == "random" and role == "weights"
@@ -146,6 +150,19 @@ def _make(
     return item
 
 
+def _live_channels(program: Program, call: Call) -> NDArray[np.bool_]:
+    """Return which channels can move their output by its whole range within int32 accumulators.
+
+    Batch norms that were folded leave channels with next to no weights behind. What is trained of them would
+    grow out of int32 before it did anything: their weights and biases are left alone.
+    """
+    real = real_multipliers(program, call)
+    if real is None:
+        return np.ones(len(program.constants[call.constants["bias"]].data), np.bool_)
+    live: NDArray[np.bool_] = real * 2.0**30 >= 255
+    return live
+
+
 def magnitude_unit(config: TrainerConfig) -> int:
     """Return what a scalar of 1 is written as: more than 1 where scalars are magnitudes.
 
@@ -163,7 +180,10 @@ def _probe_steps(
     which has the same mean square.
     """
     wanted, density = config.epsilon * unit, 1.0
+    if config.split_bytes and role == "weights":
+        wanted = np.maximum(wanted, 1.0)
     if config.distribution == "sparse" and role == "weights":
+        wanted = config.epsilon * unit
         density = min(1.0, max(float(np.mean(np.square(wanted))), 2.0**-16))
         wanted = np.maximum(wanted / math.sqrt(density), 1.0)
     steps = np.rint(wanted)

@@ -120,6 +120,11 @@ class Trainer:
         return max(self._passes.scratch_bytes, sum(update.scratch_bytes for update in self._updates))
 
     @property
+    def forwards(self) -> int:
+        """Inferences of its batch that a step takes."""
+        return self._forwards
+
+    @property
     def batch(self) -> int:
         """Samples per step."""
         return self._batch

@@ -27,6 +27,8 @@ class _Layer:
     bias: NDArray[Any]
     axis: int
     reach: int
+    bias_reach: int
+    most: int
     growth: int
     real: NDArray[np.float64] | None
 
@@ -40,8 +42,9 @@ class AccumulatorWidths:
     """Chooses 32 or 64 bits for each trained layer, safe for every probe of the present values.
 
     A probe changes a weight by at most d (of its channel) and a bias by at most e, so that no partial
-    sum of n products exceeds bound(w) + (128 + |zero point|) * n * d + e. An update moves values by a
-    bounded amount too, so that a layer far below the limit is looked at again only when it could be near.
+    sum of n products exceeds bound(w) + (128 + |zero point|) * n * d + e, nor what saturated weights give.
+    An update moves values by a bounded amount too, so that a layer far below the limit is looked at again
+    only when it could be near.
     Where that bound is too large for any width, the step's own probes are drawn and bounded one by one.
     """
 
@@ -75,7 +78,9 @@ class AccumulatorWidths:
         return self._chosen
 
     def _width(self, index: int, layer: _Layer, step: int) -> int:
-        limit = _bound(layer, layer.present_weights(), layer.bias) + layer.reach
+        now = _bound(layer, layer.present_weights(), layer.bias)
+        saturated = layer.most + int(np.abs(layer.bias.astype(np.int64)).max()) + layer.bias_reach
+        limit = min(now + layer.reach, saturated)
         try:
             bits = self._required(layer, limit)
         except LoweringError as far:
@@ -126,6 +131,8 @@ def _layer(program: Program, call: Call, items: Sequence[Trainable], config: Tra
         bias,
         weights.axis,
         each * probes.get("weights", 0) + probes.get("bias", 0),
+        probes.get("bias", 0),
+        each * np.iinfo(weights.data.dtype).max,
         each * moves.get("weights", 0) + moves.get("bias", 0),
         smallest if smallest is None or "gain" not in values else smallest * LOWEST / ONE,
     )

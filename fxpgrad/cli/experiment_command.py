@@ -1,0 +1,153 @@
+"""`fxpgrad experiment`: a preset's methods on its tasks, with tables and one page of HTML."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import MofNCompleteColumn
+from rich.table import Table
+
+from fxpgrad.cli.terminal import (
+    FILE_NAME,
+    byte_text,
+    default_threads,
+    json_option,
+    print_json,
+    print_rich,
+    progress_bar,
+    require_writable,
+)
+from fxpgrad.errors import InputError
+from fxpgrad.experiments.experiment import ExperimentResult, run_experiment
+from fxpgrad.experiments.experiment_page import experiment_page
+from fxpgrad.experiments.preset import load_preset, preset_names
+from fxpgrad.experiments.records import Records
+from fxpgrad.experiments.summary import Group, Row, summarize
+from fxpgrad.files import write_atomically
+
+
+@click.command("experiment")
+@click.argument("name", required=False)
+@click.option("--list", "show_list", is_flag=True, help="List the presets.")
+@click.option("--quick", is_flag=True, help="The preset's shorter form: minutes instead of hours.")
+@click.option(
+    "--data", type=FILE_NAME, default=".", show_default=True, help="Folder that the preset's files lie in."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=FILE_NAME,
+    help="Folder for NAME.jsonl (every result) and NAME.html.  [default: the current one]",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    help="Cells that run at the same time; changes the time only.  [default: one per CPU, at most 8]",
+)
+@json_option
+def experiment_command(
+    name: str | None,
+    show_list: bool,
+    quick: bool,
+    data: str,
+    output: str | None,
+    processes: int | None,
+    as_json: bool,
+) -> None:
+    """Run the experiment NAME: a preset that comes along, or a .toml file.
+
+    Learning rates are chosen on validation tasks. Every result is a line of NAME.jsonl; run the command again
+    to go on after an interruption.
+    """
+    if show_list or name is None:
+        _show_presets(as_json)
+        return
+    preset = load_preset(name, quick=quick)
+    folder = Path(output or ".")
+    stem = preset.name + ("-quick" if quick else "")
+    page = require_writable(str(folder / f"{stem}.html"))
+    if not Path(data).is_dir():
+        raise InputError(f"there is no folder {data}; --data names where the preset's files lie")
+    records = Records(require_writable(str(folder / f"{stem}.jsonl")))
+    with progress_bar(MofNCompleteColumn()) as bar:
+        task = bar.add_task("Preparing", total=None)
+
+        def show(done: int, total: int, method: str) -> None:
+            bar.update(task, completed=done, total=total, description=method)
+
+        result = run_experiment(
+            preset, Path(data), records, processes=processes or default_threads(), on_cell=show
+        )
+    groups = summarize(result)
+    write_atomically(page, experiment_page(result, groups).encode())
+    if as_json:
+        print_json(payload_of(result, groups))
+        return
+    for group in groups:
+        print_rich(_table(result, group), "")
+    print_rich(f"Every result: {folder / f'{stem}.jsonl'}; the report: {page}")
+
+
+def payload_of(result: ExperimentResult, groups: tuple[Group, ...]) -> dict[str, Any]:
+    """Return the result as JSON-able data."""
+
+    def row_data(row: Row) -> dict[str, Any]:
+        return {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in dataclasses.asdict(row).items()
+        }
+
+    return {
+        "preset": dataclasses.asdict(result.preset),
+        "rates": result.rates,
+        "groups": [{"name": group.name, "rows": [row_data(row) for row in group.rows]} for group in groups],
+        "records": list(result.records),
+        "searched": list(result.searched),
+    }
+
+
+def _show_presets(as_json: bool) -> None:
+    presets = [load_preset(name) for name in preset_names()]
+    if as_json:
+        print_json({"presets": [{"name": p.name, "title": p.title, "about": p.about} for p in presets]})
+        return
+    table = Table(show_header=False)
+    for preset in presets:
+        table.add_row(preset.name, preset.title)
+    print_rich(table)
+
+
+def interval(mean: float, half: float) -> str:
+    """Return shares as per cent: "61.2 ± 1.3"."""
+    return f"{100 * mean:.1f}" + (f" ± {100 * half:.1f}" if math.isfinite(half) else "")
+
+
+def _table(result: ExperimentResult, group: Group) -> Table:
+    table = Table(title=f"{result.preset.title}: {group.name}", title_justify="left")
+    table.add_column("method")
+    compare = result.preset.compare
+    headers = [
+        "rate",
+        "accuracy %",
+        *([f"less {compare}"] if compare else []),
+        "forwards",
+        "s",
+        "scratch",
+        "n",
+    ]
+    for header in headers:
+        table.add_column(header, justify="right")
+    for row in group.rows:
+        cells = [row.title, "" if row.rate is None else f"{row.rate:g}", interval(row.accuracy, row.ci95)]
+        if compare:
+            none = row.difference is None or row.difference_ci95 is None
+            cells.append("" if none else interval(row.difference or 0.0, row.difference_ci95 or 0.0))
+        stopped = f" ({row.stopped} stopped)" if row.stopped else ""
+        scratch = "" if row.scratch_bytes is None else byte_text(row.scratch_bytes)
+        cells += [f"{row.forwards:.3g}", f"{row.seconds:.1f}", scratch, f"{row.cells}{stopped}"]
+        table.add_row(*cells)
+    return table

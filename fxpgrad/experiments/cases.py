@@ -1,0 +1,226 @@
+"""What an experiment adapts: a network, data to adapt it by and data to judge it on, one kind a function."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxpgrad.errors import InputError
+from fxpgrad.experiments.adapt import unwritable_constants
+from fxpgrad.experiments.preset import Preset, require_known
+from fxpgrad.graph.graph import Graph
+from fxpgrad.importers.model_file import file_kind, load_program, read_model
+from fxpgrad.program.execute import run_program
+from fxpgrad.program.lower import lower
+from fxpgrad.program.program import Program
+from fxpgrad.program.real_values import quantize_input
+from fxpgrad.quantize import calibrate, fold_batch_norm, quantize_graph
+from fxpgrad.tasks.backbone import attach_prototype_head, backbone_graph, class_prototypes, distance_scale
+from fxpgrad.tasks.cifar_resnet import load_cifar, normalize, resnet_graph
+from fxpgrad.tasks.corruptions import corrupt
+from fxpgrad.tasks.few_shot_data import FewShotData, few_shot_omniglot, load_cub, load_tiny_imagenet
+from fxpgrad.tasks.npz_data import load_arrays, required_array
+from fxpgrad.tasks.shifts import shift_episode
+from fxpgrad.tasks.splits import split_by_seed
+
+_HEADROOM = {8: 1.0, 16: 1.25}
+_CALIBRATION = 256
+_KEYS = {
+    "shift": {
+        "data": ("net", "images", "calibration", "count", "share"),
+        "tasks": ("corruption", "severity"),
+    },
+    "few_shot": {
+        "data": ("ways", "shots", "queries", "task_seed", "backbones", "sensor"),
+        "tasks": ("set", "net", "split", "task"),
+    },
+    "file": {"data": ("count", "share"), "tasks": ("model", "data", "shift")},
+}
+Ranges = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One task, ready to be run by any method.
+
+    Attributes
+    ----------
+    train_x, test_x : ndarray [n, ...]
+        Real numbers (float32), or the Program's own integers if there is no Graph.
+    train_y, test_y : int32 [n]
+    graph : Graph or None
+        The float network, batch norms folded; None for a model file.
+    ranges : mapping or None
+        Of its activations.
+    file : Program or None
+        The model file's Program.
+    tflite : bytes
+        The content of a .tflite model file; empty for other kinds.
+    frozen : set of str
+        Constants that the file has no place for, so that they cannot be trained.
+    """
+
+    train_x: NDArray[Any]
+    train_y: NDArray[np.int32]
+    test_x: NDArray[Any]
+    test_y: NDArray[np.int32]
+    graph: Graph | None = None
+    ranges: Ranges | None = None
+    file: Program | None = None
+    tflite: bytes = b""
+    frozen: frozenset[str] = frozenset()
+
+    def quantized(self, weight_bits: int) -> Graph:
+        """Return the quantized Graph with weights of so many bits."""
+        if self.graph is None or self.ranges is None:
+            raise InputError("a model file has no float network: baselines need one")
+        return quantize_graph(self.graph, self.ranges, weight_bits, headroom=_HEADROOM[weight_bits])
+
+    def program(self, weight_bits: int) -> Program:
+        """Return the Program with weights of so many bits."""
+        return lower(self.quantized(weight_bits)) if self.file is None else self.file
+
+    def integers(self, program: Program, x: NDArray[Any]) -> NDArray[Any]:
+        """Return samples in the Program's input integers."""
+        return quantize_input(program.tensors[program.inputs[0]], x) if self.file is None else x
+
+
+def check_keys(preset: Preset) -> None:
+    """Raise `InputError` for data, tasks or validation keys that the preset's kind does not know."""
+    known = _KEYS[preset.kind]
+    for table, keys in (
+        ("data", preset.data),
+        ("tasks", preset.tasks),
+        ("validation", preset.validation),
+    ):
+        allowed = list(known["data" if table == "data" else "tasks"])
+        for key in keys:
+            require_known(key, allowed, f"preset {preset.name}, {table}")
+    for axes in (preset.tasks, preset.validation):
+        missing = [key for key in known["tasks"] if axes and key not in axes]
+        if missing:
+            raise InputError(f"preset {preset.name} has no axis {missing[0]!r} in its tasks")
+
+
+def make_case(preset: Preset, task: Mapping[str, Any], folder: Path) -> Case:
+    """Return a task of a preset; data files are looked for under `folder`."""
+    maker = {"shift": _shift, "few_shot": _few_shot, "file": _file}[preset.kind]
+    return maker(preset.data, task, folder)
+
+
+def _shift(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path) -> Case:
+    """A CIFAR network and images as a bad sensor gives them: a share to adapt by, the rest to judge on."""
+    graph, ranges = _cifar_network(str(folder / data["net"]), str(folder / data["calibration"]))
+    path, count = str(folder / data["images"]), data.get("count")
+    labels = load_cifar(path, count).labels
+    seen = normalize(_corrupted(path, count, task["corruption"], task["severity"]))
+    train, test = split_by_seed(len(labels), 0, data.get("share", 0.9))
+    return Case(seen[train], labels[train], seen[test], labels[test], graph, ranges)
+
+
+@functools.lru_cache(maxsize=2)
+def _corrupted(path: str, count: int | None, corruption: str, severity: int) -> NDArray[np.uint8]:
+    images = load_cifar(path, count).images
+    return images if corruption == "none" else corrupt(images, corruption, severity, 0)
+
+
+@functools.cache
+def _cifar_network(path: str, calibration: str) -> tuple[Graph, Ranges]:
+    graph = fold_batch_norm(resnet_graph(path))
+    return graph, calibrate(graph, normalize(load_cifar(calibration, _CALIBRATION).images))
+
+
+def _few_shot(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path) -> Case:
+    """An episode, and a backbone with the prototype classifier of its support set on it."""
+    images = _few_shot_data(task["set"], str(folder))
+    net = task["net"]
+    path = None if net == "bundled" else str(Path(data.get("backbones", str(folder))) / net)
+    graph, ranges, features_of, scale = _backbone(path, task["set"], str(folder))
+    shape = data["ways"], data["shots"], data["queries"]
+    drawn = images.sample_episode(data.get("task_seed", 0), task["task"], *shape, task["split"])
+    episode = images.to_real(shift_episode(drawn, data.get("sensor", "none")))
+    info = features_of.tensors[features_of.outputs[0]]
+    given = quantize_input(features_of.tensors[features_of.inputs[0]], episode.support_x)
+    features = (run_program(features_of, given).astype(np.float64) - info.zero_point) * info.scale
+    prototypes = class_prototypes(features, episode.support_y)
+    headed = attach_prototype_head(graph, prototypes, scale)
+    logits = 2 * scale * features @ prototypes.T - scale * (prototypes**2).sum(axis=1)
+    ranges = {**ranges, headed.outputs[0]: (float(logits.min()), float(logits.max()))}
+    return Case(episode.support_x, episode.support_y, episode.query_x, episode.query_y, headed, ranges)
+
+
+@functools.cache
+def _few_shot_data(name: str, folder: str) -> FewShotData:
+    if name == "omniglot":
+        return few_shot_omniglot()
+    loaders = {
+        "tiny_imagenet": (load_tiny_imagenet, "fewshot/tinyimagenet32_50.npz"),
+        "cub": (load_cub, "fewshot/cub10_84.npz"),
+    }
+    if name not in loaders:
+        raise InputError(f"set must be one of omniglot, {', '.join(loaders)}; got {name!r}")
+    load, file = loaders[name]
+    return load(Path(folder) / file)
+
+
+@functools.cache
+def _backbone(path: str | None, name: str, folder: str) -> tuple[Graph, Ranges, Program, float]:
+    """Return a backbone's float Graph, its ranges, its Program (16w8a) and the scale of its distances.
+
+    Ranges are those of base images, or of any where a set has none (CUB).
+    """
+    data = _few_shot_data(name, folder)
+    rows = data.rows("base")
+    rows = rows if len(rows) else np.arange(len(data.labels))
+    chosen = rows[:: max(1, len(rows) // _CALIBRATION)][:_CALIBRATION]
+    graph = fold_batch_norm(backbone_graph(path, data.shape))
+    ranges = calibrate(graph, data.real(data.images[chosen]))
+    program = lower(quantize_graph(graph, ranges, 16, headroom=_HEADROOM[16]))
+    return graph, ranges, program, distance_scale(path)
+
+
+def _file(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path) -> Case:
+    """A model file of int8 input, and samples for it, shifted.
+
+    The .npz file holds `x` int8 in the model's own steps, or uint8 images (`x` or `images`) of which the
+    model takes pixel - 128; and `labels` or `y`. shift: "none", "noise N" (normal, N steps), or "<corruption>
+    <severity>" for images.
+    """
+    path = str(folder / task["model"])
+    program = load_program(path)
+    x, y = _samples(str(folder / task["data"]), data.get("count"), task["shift"])
+    info = program.tensors[program.inputs[0]]
+    if info.dtype != "int8" or x.shape[1:] != info.shape:
+        raise InputError(
+            f"{path} takes {info.dtype} {info.shape}; the samples of {task['data']} are int8 {x.shape[1:]}"
+        )
+    train, test = split_by_seed(len(y), 0, data.get("share", 0.9))
+    content = read_model(path)
+    tflite = file_kind(content, path) == "tflite"
+    frozen = unwritable_constants(content, program) if tflite else frozenset[str]()
+    parts = x[train], y[train], x[test], y[test]
+    return Case(*parts, file=program, tflite=content if tflite else b"", frozen=frozen)
+
+
+@functools.lru_cache(maxsize=2)
+def _samples(path: str, count: int | None, shift: str) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+    arrays = load_arrays(path)
+    x = required_array(arrays, "images" if "images" in arrays else "x", path)[:count]
+    y = required_array(arrays, "labels" if "labels" in arrays else "y", path)[:count].astype(np.int32)
+    name, _, amount = shift.partition(" ")
+    if name not in ("none", "noise"):
+        if x.dtype != np.uint8 or not amount.isdigit():
+            raise InputError(
+                f"shift {shift!r} must be 'none', 'noise N', or '<corruption> <severity>' of images"
+            )
+        x = corrupt(x, name, int(amount), 0)
+    steps = x.astype(np.int64) - (128 if x.dtype == np.uint8 else 0)
+    if name == "noise":
+        steps = steps + np.rint(np.random.default_rng(0).normal(0, float(amount), x.shape)).astype(np.int64)
+    return np.clip(steps, -128, 127).astype(np.int8), y

@@ -1,0 +1,189 @@
+"""One cell of an experiment: one method on one task with one seed and one rate, as a record of plain data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fxpgrad.errors import InputError, TrainingError
+from fxpgrad.experiments.baselines import FORWARDS_OF_BACKPROP, run_baseline
+from fxpgrad.experiments.cases import Case, make_case
+from fxpgrad.experiments.evaluate import evaluate
+from fxpgrad.experiments.methods import batch_of, steps_of
+from fxpgrad.experiments.preset import MethodPreset, Preset
+from fxpgrad.experiments.witness import count_differences
+from fxpgrad.program.head import with_accumulator_output, without_softmax
+from fxpgrad.program.program import Program
+from fxpgrad.trainer.objective import LinearCrossEntropy
+from fxpgrad.trainer.trainer import Trainer
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A method, a task, a seed and a rate; phase "search" where the task is one that rates are chosen by."""
+
+    phase: str
+    method: MethodPreset
+    task: dict[str, Any]
+    seed: int
+    rate: float | None
+
+
+def settings_of(preset: Preset, cell: Cell) -> Record:
+    """Return everything that a cell's result depends on, but for the data files and the software."""
+    return {
+        "phase": cell.phase,
+        "method": cell.method.name,
+        "task": cell.task,
+        "seed": cell.seed,
+        "rate": cell.rate,
+        "kind": preset.kind,
+        "data": {key: value for key, value in preset.data.items() if key != "backbones"},
+        "forwards": preset.forwards * cell.method.times,
+        "batch": preset.batch,
+        "checkpoints": preset.checkpoints,
+        "baseline": cell.method.baseline,
+        "weight_bits": cell.method.weight_bits,
+        "trainer": cell.method.trainer,
+        "rate_of": cell.method.rate_of,
+        "options": cell.method.options,
+    }
+
+
+def key_of(settings: Mapping[str, Any]) -> str:
+    """Return the name of a cell: a digest of its settings."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def run_cell(preset: Preset, cell: Cell, folder: str) -> Record:
+    """Run a cell and return its record (see docs/experiments.md for the fields)."""
+    settings = settings_of(preset, cell)
+    case = make_case(preset, cell.task, Path(folder))
+    started = time.perf_counter()
+    if not cell.method.times:
+        found = _untrained(case, cell.method)
+    elif cell.method.baseline:
+        found = _by_baseline(preset, cell, case)
+    else:
+        found = _by_integers(preset, cell, case)
+    found["seconds"] = round(time.perf_counter() - started, 2)
+    return {"key": key_of(settings), **settings, **found, "versions": _versions(cell.method)}
+
+
+def _versions(method: MethodPreset) -> dict[str, str]:
+    names = ["fxpgrad", "numpy", "numba"] + (["torch"] if method.baseline else [])
+    return {name: metadata.version(name) for name in names}
+
+
+def _accuracy(case: Case, program: Program, part: str = "test") -> float:
+    x, y = (case.test_x, case.test_y) if part == "test" else (case.train_x, case.train_y)
+    return evaluate(program, case.integers(program, x), y, batch=50).accuracy
+
+
+def _untrained(case: Case, method: MethodPreset) -> Record:
+    program = case.program(method.weight_bits)
+    accuracy = _accuracy(case, program)
+    return {"accuracy": accuracy, "forwards_done": 0, "steps": 0, "samples": len(case.test_y), "curve": []}
+
+
+def _points(preset: Preset, steps: int) -> set[int]:
+    """Return the numbers of steps after which the accuracy is measured."""
+    count = preset.checkpoints + 1
+    return {max(1, steps * k // count) for k in range(1, count)}
+
+
+def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
+    config = cell.method.config(cell.rate, cell.seed)
+    config, batch = batch_of(config, len(case.train_y), min(preset.batch, len(case.train_y)))
+    steps = steps_of(config, preset.forwards * cell.method.times, len(case.train_y), batch)
+    whole = case.program(cell.method.weight_bits)
+    form = with_accumulator_output(without_softmax(whole))
+    try:
+        trainer = Trainer(form, config, LinearCrossEntropy(), batch, frozen=case.frozen)
+    except TrainingError as error:  # nothing could be learned: the network stays as it is
+        return {**_untrained(case, cell.method), "stopped": str(error), "config": asdict(config)}
+    points, curve, started = _points(preset, steps), [], time.perf_counter()
+
+    def measure(_: object) -> None:
+        if trainer.steps_taken in points:
+            seconds = round(time.perf_counter() - started, 2)
+            done = trainer.forwards * trainer.steps_taken * batch / len(case.train_y)
+            curve.append([round(done, 4), seconds, _accuracy(case, trainer.adapted())])
+
+    record: Record = {"stopped": ""}
+    losses: list[float] = []
+    try:
+        report = trainer.fit(case.integers(whole, case.train_x), case.train_y, steps, measure)
+        losses = [step.mean_loss for step in report.steps]
+        record |= {"dead_steps": len(report.dead_steps), "saturated_steps": len(report.saturated_steps)}
+    except TrainingError as error:
+        record["stopped"] = str(error)
+    after = trainer.write_into(whole)
+    tenth = max(1, len(losses) // 10)
+    return record | {
+        "accuracy": _accuracy(case, after),
+        "samples": len(case.test_y),
+        "steps": trainer.steps_taken,
+        "forwards_done": trainer.forwards * trainer.steps_taken * batch / len(case.train_y),
+        "loss_first": float(np.mean(losses[:tenth])) if losses else None,
+        "loss_last": float(np.mean(losses[-tenth:])) if losses else None,
+        "scratch_bytes": trainer.scratch_bytes,
+        "weights_sha256": after.constants_sha256(),
+        "config": asdict(config),
+        "curve": curve,
+        **(count_differences(case.tflite, trainer.trained_layers(), case.test_x) if case.tflite else {}),
+    }
+
+
+def _by_baseline(preset: Preset, cell: Cell, case: Case) -> Record:
+    method, samples = cell.method, len(case.train_y)
+    if cell.rate is None or case.graph is None:
+        raise InputError(f"method {method.name!r}: a baseline needs a rate, and a task with a float network")
+    batch, forwards = min(preset.batch, samples), preset.forwards * method.times
+    extra: dict[str, Any] = dict(method.options)
+    if method.baseline.startswith("ff_"):
+        config, batch = batch_of(method.config(cell.rate, cell.seed), samples, batch)
+        steps = steps_of(config, forwards, samples, batch)
+        extra |= {"config": config, "schedule": config.schedule}
+    else:
+        steps = max(1, round(forwards * samples / (FORWARDS_OF_BACKPROP * batch)))
+    points, curve, started = _points(preset, steps), [], time.perf_counter()
+
+    def measure(run: Any) -> None:
+        if run.steps in points:
+            seconds = round(time.perf_counter() - started, 2)
+            accuracy = run.accuracy(case.test_x, case.test_y)
+            curve.append([round(run.forwards * batch / samples, 4), seconds, accuracy])
+
+    run = run_baseline(
+        method.baseline, case.graph, case.quantized(method.weight_bits), case.train_x, case.train_y, steps,
+        cell.rate, batch=batch, seed=cell.seed, on_step=measure if points else None, **extra,
+    )  # fmt: skip
+    return {
+        "accuracy": run.accuracy(case.test_x, case.test_y),
+        "samples": len(case.test_y),
+        "steps": steps,
+        "forwards_done": run.forwards * batch / samples,
+        "weights_sha256": _digest(run.parameters),
+        "stopped": "",
+        "curve": curve,
+    }
+
+
+def _digest(parameters: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(parameters):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(parameters[name]).tobytes())
+    return digest.hexdigest()

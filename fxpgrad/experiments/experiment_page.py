@@ -1,0 +1,151 @@
+"""An experiment as one page of HTML that needs no other file: tables, figures, settings, versions."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from fxpgrad.experiments.experiment import ExperimentResult
+from fxpgrad.experiments.summary import Group, Row, group_name
+from fxpgrad.figures import import_figure
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: .5rem 0 1.5rem }
+th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: right }
+th:first-child, td:first-child { text-align: left }
+pre { background: #f5f5f5; padding: .7rem; overflow-x: auto }
+svg { max-width: 100%; height: auto }
+"""
+
+
+def experiment_page(result: ExperimentResult, groups: Sequence[Group]) -> str:
+    """Return the page; figures are left out where matplotlib is not installed."""
+    preset = result.preset
+    parts = [f"<h1>{_text(preset.title)}</h1>", f"<p>{_text(preset.about)}</p>"]
+    for figure in (bars(groups), curves(result)):
+        if figure is not None:
+            parts.append(_svg(figure))
+    for group in groups:
+        parts += [f"<h2>{_text(group.name)}</h2>", _table(group, preset.compare)]
+    if result.searched:
+        parts += ["<h2>Learning rates, on validation tasks</h2>", _search_table(result)]
+    versions: dict[str, str] = {}
+    for record in result.records:
+        versions |= record["versions"]
+    text = json.dumps(asdict(preset), indent=1)
+    parts += [
+        "<h2>Settings</h2>",
+        f"<p>{_text(', '.join(f'{name} {version}' for name, version in versions.items()))}</p>",
+        f"<details><summary>The preset</summary><pre>{_text(text)}</pre></details>",
+    ]
+    head = f'<meta charset="utf-8"><title>{_text(preset.title)}</title><style>{_STYLE}</style>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def bars(groups: Sequence[Group]) -> Any:
+    """Return a Figure: a panel a group, a bar a method with its 95 % interval; None without matplotlib."""
+    try:
+        figure_class = import_figure()
+    except ImportError:
+        return None
+    shown = groups[-1:] if len(groups) > 12 else groups
+    rows = len(shown[0].rows)
+    columns = min(3, len(shown))
+    lines = -(-len(shown) // columns)
+    figure = figure_class(
+        figsize=(3.5 * columns + 2, (0.25 * rows + 0.7) * lines + 0.3), layout="constrained"
+    )
+    axes = figure.subplots(lines, columns, sharey=True, squeeze=False)
+    for panel in axes.flat[len(shown) :]:
+        panel.set_axis_off()
+    for panel, group in zip(axes.flat, shown, strict=False):
+        halves = [100 * row.ci95 if math.isfinite(row.ci95) else 0.0 for row in group.rows]
+        accuracies = [100 * row.accuracy for row in group.rows]
+        panel.barh(range(rows), accuracies, xerr=halves, color="C0", alpha=0.7, ecolor="0.3")
+        panel.set_yticks(range(rows), [row.title for row in group.rows], fontsize=8)
+        panel.invert_yaxis()
+        panel.set_title(group.name, fontsize=9)
+        panel.set_xlabel("accuracy, %", fontsize=8)
+        low = min(accuracies)
+        panel.set_xlim(max(0.0, low - 0.3 * (max(accuracies) - low) - 2), None)
+    return figure
+
+
+def curves(result: ExperimentResult) -> Any:
+    """Return a Figure: accuracy against forwards and seconds, mean over tasks; None without points."""
+    if not any(record["curve"] for record in result.records):
+        return None
+    try:
+        figure = import_figure()(figsize=(9, 3.6), layout="constrained")
+    except ImportError:
+        return None
+    panels = figure.subplots(1, 2, sharey=True)
+    for method in result.preset.methods:
+        own = [r for r in result.records if r["method"] == method.name and r["curve"]]
+        if not own:
+            continue
+        points = [[*r["curve"], [r["forwards_done"], r["seconds"], r["accuracy"]]] for r in own]
+        length = min(map(len, points))
+        means = [[sum(p[k][i] for p in points) / len(points) for k in range(length)] for i in range(3)]
+        for panel, x in zip(panels, means[:2], strict=True):
+            panel.plot(x, [100 * a for a in means[2]], ".-", label=method.title or method.name)
+    for panel, label in zip(panels, ("forwards a sample", "seconds"), strict=True):
+        panel.set_xscale("log")
+        panel.set_xlabel(label)
+    panels[0].set_ylabel("accuracy, %")
+    panels[1].legend(fontsize=7)
+    return figure
+
+
+def _svg(figure: Any) -> str:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None})
+    text = stream.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _text(value: str) -> str:
+    return html.escape(value)
+
+
+def _interval(mean: float | None, half: float | None) -> str:
+    if mean is None:
+        return ""
+    return f"{100 * mean:.1f}" + (f" ± {100 * half:.1f}" if half is not None and math.isfinite(half) else "")
+
+
+def _table(group: Group, compare: str) -> str:
+    headers = ["method", "rate", "accuracy, %", *([f"less {compare}"] if compare else [])]
+    headers += ["forwards", "seconds", "scratch, kB", "results", "stopped"]
+
+    def cells(row: Row) -> list[str]:
+        difference = [_interval(row.difference, row.difference_ci95)] if compare else []
+        scratch = "" if row.scratch_bytes is None else f"{row.scratch_bytes / 1000:.0f}"
+        rate = "" if row.rate is None else f"{row.rate:g}"
+        numbers = [f"{row.forwards:.3g}", f"{row.seconds:.1f}", scratch, str(row.cells), str(row.stopped)]
+        return [row.title, rate, _interval(row.accuracy, row.ci95), *difference, *numbers]
+
+    return _rendered(headers, [cells(row) for row in group.rows])
+
+
+def _search_table(result: ExperimentResult) -> str:
+    rows = []
+    for record in result.searched:
+        chosen = "chosen" if result.rates[record["method"]] == record["rate"] else ""
+        task = group_name(record["task"])
+        rows.append(
+            [record["method"], task, f"{record['rate']:g}", f"{100 * record['accuracy']:.1f}", chosen]
+        )
+    return _rendered(["method", "task", "rate", "accuracy, %", ""], rows)
+
+
+def _rendered(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(f"<th>{_text(header)}</th>" for header in headers)
+    body = "".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{top}</tr>{body}</table>"

@@ -1,0 +1,101 @@
+"""Tables of an experiment: means with 95 % intervals over tasks and seeds, and differences of pairs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fxpgrad.experiments.cell import Record
+from fxpgrad.experiments.experiment import ExperimentResult
+from fxpgrad.tasks.statistics import mean_and_ci95
+
+_NUMBERED = ("task",)  # axes that number equal tasks: they are averaged over, not shown
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method on one group of tasks.
+
+    Attributes
+    ----------
+    method, title : str
+    rate : float or None
+    accuracy, ci95 : float
+        Mean over tasks and seeds, and half the width of its 95 % interval (infinite for one value).
+    difference, difference_ci95 : float or None
+        The same of the differences to the method compared with, pair by pair.
+    forwards, seconds : float
+        Means, a task.
+    scratch_bytes : int or None
+    cells, stopped : int
+        How many results are behind the means, and how many runs were given up.
+    """
+
+    method: str
+    title: str
+    rate: float | None
+    accuracy: float
+    ci95: float
+    difference: float | None
+    difference_ci95: float | None
+    forwards: float
+    seconds: float
+    scratch_bytes: int | None
+    cells: int
+    stopped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The rows of all methods on the tasks of one name."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+
+def summarize(result: ExperimentResult) -> tuple[Group, ...]:
+    """Return a group for each combination of the tasks' axes, and one of all where there are several."""
+    names: dict[str, list[Record]] = {}
+    for record in result.records:
+        names.setdefault(group_name(record["task"]), []).append(record)
+    groups = [Group(name, _rows(result, records)) for name, records in names.items()]
+    if len(groups) > 1:
+        groups.append(Group("all", _rows(result, result.records)))
+    return tuple(groups)
+
+
+def group_name(task: dict[str, Any]) -> str:
+    """Return what a task is called in tables."""
+    parts = [f"{value}" for key, value in task.items() if key not in _NUMBERED and key != "split"]
+    return " ".join(parts)
+
+
+def _rows(result: ExperimentResult, records: Sequence[Record]) -> tuple[Row, ...]:
+    base = {_pair(r): r["accuracy"] for r in records if r["method"] == result.preset.compare}
+    single = {_pair(r)[0]: r["accuracy"] for r in records if r["method"] == result.preset.compare}
+    rows = []
+    for method in result.preset.methods:
+        own = [record for record in records if record["method"] == method.name]
+        mean, half = mean_and_ci95([record["accuracy"] for record in own])
+        difference = half_difference = None
+        if base and method.name != result.preset.compare:
+            pairs = [r["accuracy"] - base.get(_pair(r), single[_pair(r)[0]]) for r in own]
+            difference, half_difference = mean_and_ci95(pairs)
+        scratch = [record["scratch_bytes"] for record in own if "scratch_bytes" in record]
+        rows.append(
+            Row(
+                method.name, method.title or method.name, result.rates.get(method.name), mean, half,
+                difference, half_difference, float(np.mean([r["forwards_done"] for r in own])),
+                float(np.mean([r["seconds"] for r in own])), max(scratch, default=None), len(own),
+                sum(bool(record.get("stopped")) for record in own),
+            )
+        )  # fmt: skip
+    return tuple(rows)
+
+
+def _pair(record: Record) -> tuple[str, int]:
+    return json.dumps(record["task"], sort_keys=True), record["seed"]

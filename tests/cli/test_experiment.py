@@ -1,0 +1,123 @@
+"""`fxpgrad experiment`: chosen rates, tables, one page, and a run that goes on where it was."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.small_models import assert_refused, call, write_data
+
+PRESET = """
+title = "A <small> experiment"
+kind = "file"
+seeds = [0, 1]
+forwards = 12
+batch = 9
+checkpoints = 2
+compare = "lp"
+[data]
+share = 0.6
+[tasks]
+model = ["classifier.fxp"]
+data = ["data.npz"]
+shift = ["none", "noise 20"]
+[validation]
+model = ["classifier.fxp"]
+data = ["data.npz"]
+shift = ["noise 10"]
+[[methods]]
+name = "as it is"
+weight_bits = 16
+times = 0.0
+[[methods]]
+name = "lp"
+rates = [1e-3, 1e-1]
+trainer = { scope = "lp", epsilon = 1e-2 }
+[[methods]]
+name = "affine"
+rates = [1e-2]
+trainer = { scope = "affine", rows = "split", distribution = "rademacher", epsilon = 3e-2 }
+[[methods]]
+name = "hopeless"
+rates = [1e-3]
+trainer = { scope = "ft", epsilon = 1e-9 }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, classifier):
+    (tmp_path / "classifier.fxp").write_bytes(classifier.path.read_bytes())
+    write_data(tmp_path / "data.npz", x=classifier.x, y=classifier.y)
+    (tmp_path / "small.toml").write_text(PRESET)
+    return tmp_path
+
+
+def run(folder, *options):
+    return call(
+        "experiment", folder / "small.toml", "--data", folder, "-o", folder, "--processes", 1, *options
+    )
+
+
+def test_an_experiment_is_judged_recorded_and_shown(folder):
+    result = run(folder, "--json")
+    assert result.exit_code == 0, result.stderr
+    payload = json.loads(result.stdout)
+    lines = [json.loads(line) for line in (folder / "small.jsonl").read_text().splitlines()]
+    assert (
+        len(lines) == 2 + 2 + 3 * 2 * 2
+    )  # two rates searched; as it is once a task; two seeds of the others
+    assert payload["rates"]["lp"] in (1e-3, 1e-1)
+    groups = {group["name"]: {row["method"]: row for row in group["rows"]} for group in payload["groups"]}
+    assert list(groups)[-1] == "all"
+    assert groups["all"]["lp"]["cells"] == 4
+    assert groups["all"]["lp"]["difference"] is None
+    assert groups["all"]["affine"]["difference"] is not None
+    assert groups["all"]["hopeless"]["stopped"] == 4
+    as_it_is = groups["all"]["as it is"]["accuracy"]
+    assert groups["all"]["hopeless"]["accuracy"] == pytest.approx(as_it_is)
+    trained = [line for line in lines if line["method"] == "affine"]
+    assert all(len(line["curve"]) == 2 and line["weights_sha256"] for line in trained)
+    page = (folder / "small.html").read_text()
+    assert "A &lt;small&gt; experiment" in page
+    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    )
+
+
+def test_a_second_run_computes_nothing_and_an_interrupted_one_goes_on_to_the_same_bits(folder):
+    assert run(folder).exit_code == 0
+    path = folder / "small.jsonl"
+    whole = path.read_text()
+    again = run(folder)
+    assert again.exit_code == 0
+    assert path.read_text() == whole
+    assert "all" in again.stdout
+    lines = whole.splitlines(keepends=True)
+    path.write_text("".join(lines[:5]) + lines[5][:40])
+    assert run(folder, "--json").exit_code == 0
+
+    def digests(text):
+        records = map(json.loads, text.splitlines())
+        return {record["key"]: record.get("weights_sha256") for record in records}
+
+    assert digests(path.read_text()) == digests(whole)
+
+
+def test_presets_are_listed():
+    result = call("experiment", "--list")
+    assert result.exit_code == 0
+    assert "omniglot" in result.stdout
+    assert "omniglot" in [p["name"] for p in json.loads(call("experiment", "--json").stdout)["presets"]]
+
+
+def test_bad_input_is_one_line(folder):
+    assert_refused(call("experiment", "omniglut"), "did you mean omniglot")
+    assert_refused(call("experiment", "omniglot", "--data", folder / "none"), "there is no folder")
+    assert_refused(run(folder, "-o", folder / "none"), "cannot write")
+    assert_refused(run(folder, "--quick"), "has no table 'quick'")
+    (folder / "small.jsonl").write_text("something else\n")
+    assert_refused(run(folder), "line 1 of", "is not a record")
+    (folder / "small.jsonl").unlink()
+    (folder / "data.npz").unlink()
+    assert_refused(run(folder), "data.npz")

@@ -1,0 +1,107 @@
+"""Presets are read strictly, and those that come along make sense."""
+
+from __future__ import annotations
+
+import pytest
+
+from fxpgrad.errors import InputError
+from fxpgrad.experiments.baselines import BASELINES
+from fxpgrad.experiments.cases import check_keys
+from fxpgrad.experiments.preset import combinations, load_preset, preset_names
+
+GOOD = """
+title = "A title"
+kind = "file"
+forwards = 4
+[tasks]
+model = ["m.fxp"]
+data = ["d.npz"]
+shift = ["none", "noise 5"]
+[quick]
+forwards = 1
+tasks = { shift = ["none"] }
+[[methods]]
+name = "as it is"
+times = 0.0
+[[methods]]
+name = "affine"
+rates = [1e-3]
+trainer = { scope = "affine" }
+sweep = { epsilon = [1e-2, 3e-2], num_directions = [1, 3] }
+"""
+
+
+def written(tmp_path, text):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("quick", [False, True])
+def test_presets_that_come_along_are_sound(name, quick):
+    preset = load_preset(name, quick=quick)
+    check_keys(preset)
+    assert combinations(preset.tasks)
+    for method in preset.methods:
+        assert method.baseline in ("", *BASELINES)
+        assert method.config(method.rates[0] if method.rates else None, 0)
+    if quick:
+        whole = load_preset(name)
+        assert len(combinations(preset.tasks)) <= len(combinations(whole.tasks))
+        assert preset.forwards <= whole.forwards
+
+
+def test_a_sweep_is_one_method_for_each_combination(tmp_path):
+    preset = load_preset(written(tmp_path, GOOD))
+    assert preset.name == "mine"
+    assert len(preset.methods) == 5
+    assert {m.config(1e-3, 0).num_directions for m in preset.methods[1:]} == {1, 3}
+    assert {m.config(1e-3, 0).epsilon for m in preset.methods[1:]} == {1e-2, 3e-2}
+    assert [task["shift"] for task in combinations(preset.tasks)] == ["none", "noise 5"]
+    quick = load_preset(written(tmp_path, GOOD), quick=True)
+    assert quick.forwards == 1
+    assert quick.tasks == {"model": ["m.fxp"], "data": ["d.npz"], "shift": ["none"]}
+
+
+def test_a_number_stands_for_so_many_tasks(tmp_path):
+    text = GOOD.replace('shift = ["none", "noise 5"]', "shift = 3")
+    assert load_preset(written(tmp_path, text)).tasks["shift"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("title", "titel", "unknown key 'titel'; did you mean title"),
+        ("rates", "rate", "unknown key 'rate'; did you mean rates"),
+        ('title = "A title"\n', "", "lacks the key 'title'"),
+        ('kind = "file"', 'kind = "files"', "kind must be one of shift, few_shot, file"),
+        ("forwards = 4", 'forwards = "4"', "forwards must be float; got '4'"),
+        ("forwards = 4", "forwards = 0", "forwards and batch must be positive"),
+        ("forwards = 4", "forwards = 4\nseeds = [1.5]", "seeds must be list"),
+        ('shift = ["none", "noise 5"]', "shift = []", "shift must be a list that is not empty"),
+        ('scope = "affine"', 'scop = "affine"', "unknown key 'scop'; did you mean scope"),
+        ('scope = "affine"', 'scope = "fine"', "scope must be one of"),
+        ("rates = [1e-3]", "rates = [1e-3, 1e-2]", "several rates but there is no validation"),
+        ("rates = [1e-3]", "", "rates must hold at least one"),
+        ("[[methods]]", "[[methods]]\nname = 'as it is'\ntimes = 0.0\n[[methods]]", "methods of different names"),
+        ("[quick]", "compare = 3\n[quick]", "unknown key 'compare'|must be"),
+        ("[[methods]]", "[[methods", "is not TOML"),
+    ],
+)  # fmt: skip
+def test_a_preset_with_a_mistake_is_refused_by_name(tmp_path, old, new, message):
+    assert old in GOOD
+    with pytest.raises(InputError, match=message):
+        check_keys(load_preset(written(tmp_path, GOOD.replace(old, new, 1))))
+
+
+def test_an_unknown_preset_names_the_nearest(tmp_path):
+    with pytest.raises(InputError, match="did you mean omniglot"):
+        load_preset("omniglott")
+    with pytest.raises(InputError, match="cannot read the preset"):
+        load_preset(str(tmp_path / "none.toml"))
+    with pytest.raises(InputError, match="has no table 'quick'"):
+        load_preset(
+            written(tmp_path, GOOD.partition("[quick]")[0] + "[[methods]]\nname = 'a'\ntimes = 0.0\n"),
+            quick=True,
+        )
