@@ -84,7 +84,7 @@ def test_a_number_stands_for_so_many_tasks(tmp_path):
         ('scope = "affine"', 'scope = "fine"', "scope must be one of"),
         ("rates = [1e-3]", "rates = [1e-3, 1e-2]", "several rates but there is no validation"),
         ("rates = [1e-3]", "", "rates must hold at least one"),
-        ("[[methods]]", "[[methods]]\nname = 'as it is'\ntimes = 0.0\n[[methods]]", "methods of different names"),
+        ("[[methods]]", "[[methods]]\nname = 'as it is'\ntimes = 0.0\n[[methods]]", "different names"),
         ("[quick]", "compare = 3\n[quick]", "unknown key 'compare'|must be"),
         ("[[methods]]", "[[methods", "is not TOML"),
     ],
