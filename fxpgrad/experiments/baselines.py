@@ -56,7 +56,8 @@ class BaselineRun:
         What the steps have cost, in inferences of their batch: 3 for a step of backpropagation in any scope,
         `forwards_of_a_step` for one of forward gradients.
     quantized : Graph or None
-        For `qat_*`: the quantized Graph with the parameters as its integers.
+        For `qat_*`: the quantized Graph with the parameters as its integers. Its 8-bit logits saturate where
+        training has grown them beyond the calibrated range; accumulators do not.
     """
 
     name: str

@@ -8,6 +8,7 @@ from typing import Any
 
 from fxpgrad.errors import GraphError, MissingExtraError
 from fxpgrad.graph.graph import Node
+from fxpgrad.quantize.fold import CHANNEL_AXIS
 
 
 def import_torch() -> ModuleType:
@@ -53,14 +54,16 @@ def apply_node(torch: ModuleType, node: Node, inputs: list[Any], shape: tuple[in
 def scale_and_shift(torch: ModuleType, y: Any, gain: Any, bias: Any) -> Any:
     """Return gain * (y + bias) of a layer's sums [n, ..., channels].
 
-    gain: [n or 1, channels or 1], None for 1; bias: [channels], or [n or 1, channels].
+    gain: [n or 1, channels or 1], None for 1; bias: [channels], or [n or 1, channels]. Where no gradient is
+    taken the result lies in the place of y.
     """
     rows = (-1, *(1,) * (y.ndim - 2))
     shift = bias.reshape(*rows, bias.shape[-1])
+    out = None if torch.is_grad_enabled() else y
     if gain is None:
-        return y + shift
+        return torch.add(y, shift, out=out)
     factor = gain.reshape(*rows, gain.shape[-1])
-    return torch.addcmul(shift * factor, y, factor)
+    return torch.addcmul(shift * factor, y, factor, out=out)
 
 
 def _convolve(functional: Any, node: Node, x: Any, weights: Any, bias: Any) -> Any:
@@ -104,12 +107,13 @@ def padding_of(node: Node) -> tuple[int, int, int, int]:
 
 
 def activate(torch: ModuleType, x: Any, node: Node) -> Any:
-    """Clamp a node's result as its `activation` attribute says."""
+    """Clamp a node's result as its `activation` attribute says; in place where no gradient is taken."""
+    own = node.op in (*CHANNEL_AXIS, "add") and not torch.is_grad_enabled()
     match node.attributes.get("activation", "none"):
         case "none":
             return x
         case "relu":
-            return torch.relu(x)
+            return torch.relu_(x) if own else torch.relu(x)
         case "relu6":
             return torch.clamp(x, 0.0, 6.0)
         case "relu_n1_to_1":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from tests.experiments.small_networks import learnable_data, residual_graph
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-STEPS = 24
+STEPS = 16
 CONFIGS = {
     "ft": TrainerConfig(
         scope="ft", num_directions=3, epsilon=2e-2, learning_rate=1e-2, relative=True, seed=5
@@ -42,9 +43,15 @@ CONFIGS = {
 }  # fmt: skip
 
 
+@cache
+def integer_program() -> Program:
+    quantized = quantize(residual_graph(), learnable_data()[0], 16, headroom=1.5)
+    return with_accumulator_output(lower(quantized))
+
+
 def both(config: TrainerConfig, batch: int) -> tuple[FloatForward, Trainer, tuple[np.ndarray, ...], Program]:
     graph, (x, y) = residual_graph(), learnable_data()
-    program = with_accumulator_output(lower(quantize(graph, x, 16, headroom=1.5)))
+    program = integer_program()
     integers = quantize_input(program.tensors["x"], x)
     return (
         FloatForward(graph, program, config, batch),
