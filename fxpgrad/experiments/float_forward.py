@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.backprop import Parameters, check_samples, graph_parameters, with_gains
-from fxpgrad.experiments.float_values import Directions, float_values
+from fxpgrad.experiments.float_values import Directions, Z, float_values
 from fxpgrad.experiments.scopes import last_fully_connected, weighted_nodes
 from fxpgrad.experiments.torch_network import TorchNetwork
 from fxpgrad.experiments.torch_operators import import_torch
@@ -27,7 +27,6 @@ from fxpgrad.trainer.schedule import rate_of_step, rows_of_step
 from fxpgrad_kernels.training.gain import HIGHEST, LOWEST, ONE
 
 _ROLES = ("weights", "bias")
-_Z = list[NDArray[np.int8]]  # of one direction, by item
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ class FloatForward:
                 losses = self._losses(values, target, [], 0, gradient)
                 self._step_head(gradient)
                 return FloatStep(number, (float(losses.sum()),), (), ())
-            drawn = [self._directions.draw(number, d) for d in range(self.config.num_directions)]
+            drawn = self._directions.draw(number)
             plus, minus = (self._judge(values, target, drawn, sign, gradient) for sign in (1, -1))
         signs = tuple((p > m) - (p < m) for p, m in zip(plus, minus, strict=True))
         self._step_head(gradient)
@@ -167,34 +166,39 @@ class FloatForward:
         return {self._constants[self._head.name][role]: value for role, value in self._exact.items()}
 
     def _judge(
-        self, values: Mapping[str, Any], target: Any, drawn: list[_Z], sign: int, gradient: _HeadGradient
+        self, values: Mapping[str, Any], target: Any, drawn: list[Z], sign: int, gradient: _HeadGradient
     ) -> tuple[float, ...]:
         """Return the summed loss of each direction's pass of one sign."""
-        count, size = len(drawn), len(target)
-        if self.config.rows == "shared":
-            return tuple(float(self._losses(values, target, [z], sign, gradient).sum()) for z in drawn)
-        if self.config.scope == "affine":
+        count, size = self.config.num_directions, len(target)
+        shared = self.config.rows == "shared"
+        if self.config.scope == "affine" and not shared:
             losses = self._losses(values, target, drawn, sign, gradient)
             return tuple(losses.reshape(count, -1).sum(1).tolist())
         sums = []
-        for direction, z in enumerate(drawn):
-            own = slice(direction * size // count, (direction + 1) * size // count)
+        for direction in range(count):
+            own = (
+                slice(0, size)
+                if shared
+                else slice(direction * size // count, (direction + 1) * size // count)
+            )
             part = {name: value[own] for name, value in values.items()}
-            sums.append(float(self._losses(part, target[own], [z], sign, gradient).sum()))
+            one = [z[direction : direction + 1] for z in drawn]
+            sums.append(float(self._losses(part, target[own], one, sign, gradient).sum()))
         return tuple(sums)
 
     def _losses(
-        self, values: Mapping[str, Any], target: Any, drawn: list[_Z], sign: int, gradient: _HeadGradient
+        self, values: Mapping[str, Any], target: Any, drawn: list[Z], sign: int, gradient: _HeadGradient
     ) -> Any:
         """Run one inference and return its losses, float64 [rows].
 
-        drawn: no direction, one that all rows see, or several of which each has an equal share of the rows.
+        drawn: z by item, of one direction that all rows see, or of several of which each has an equal share
+        of the rows; empty for no probe.
         """
         torch, probed = import_torch(), []
-        for index in range(len(self.items) if drawn else 0):
-            value = self._directions.probe(index, [z[index] for z in drawn], sign)
-            if len(drawn) > 1:
-                value = value.repeat(len(target) // len(drawn), axis=0)
+        for index, z in enumerate(drawn):
+            value = self._directions.probe(index, z, sign)
+            if len(z) > 1:
+                value = value.repeat(len(target) // len(z), axis=0)
             elif self.items[index].role != "gain":
                 value = value[0]
             probed.append(value)

@@ -18,7 +18,7 @@ from fxpgrad.trainer.units import unit_of
 from fxpgrad_kernels.random.distributions import direction_table
 from fxpgrad_kernels.random.philox import draw_directions
 
-Z_UNIT = np.float32(1 / 32)
+Z = NDArray[np.int8]  # of one item: [directions, ...values]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,35 +91,30 @@ class Directions:
         self._items, self._config = items, config
         self._table = direction_table(distribution_code(config))
 
-    def draw(self, step: int, direction: int) -> list[NDArray[np.int8]]:
-        """Return one direction's z of all items, int8 in units of 1/32, in the shape of their values."""
-        drawn = []
+    def draw(self, step: int) -> list[Z]:
+        """Return z of all directions of a step, by item: int8 [m, ...values] in units of 1/32."""
+        code, drawn = distribution_code(self._config), []
         for item in self._items:
-            z = np.empty(item.values.size, np.int8)
-            draw_directions(
-                self._table, z, self._config.seed, step, direction, item.tensor, 0,
-                distribution_code(self._config),
-            )  # fmt: skip
-            drawn.append(z.reshape(item.values.shape))
+            z = np.empty((self._config.num_directions, item.values.size), np.int8)
+            for direction, row in enumerate(z):
+                draw_directions(self._table, row, self._config.seed, step, direction, item.tensor, 0, code)
+            drawn.append(z.reshape(-1, *item.values.shape))
         return drawn
 
-    def probe(self, item: int, zs: list[NDArray[np.int8]], sign: int) -> NDArray[np.float32]:
-        """Return an item's values + sign * epsilon * unit * z for some z: [directions, ...values]."""
-        size = np.float32(sign * self._config.epsilon * self._items[item].unit) * Z_UNIT
-        probed: NDArray[np.float32] = self._items[item].values + size * np.stack(zs).astype(np.float32)
+    def probe(self, item: int, z: Z, sign: int) -> NDArray[np.float32]:
+        """Return an item's values + sign * epsilon * unit * z / 32, float32 of the shape of z."""
+        size = np.float32(sign * self._config.epsilon * self._items[item].unit / 32)
+        probed: NDArray[np.float32] = self._items[item].values + size * z.astype(np.float32)
         return probed
 
-    def step(self, drawn: list[list[NDArray[np.int8]]], signs: tuple[int, ...], rate: float) -> None:
+    def step(self, drawn: list[Z], signs: tuple[int, ...], rate: float) -> None:
         """Move all values against the directions' signs, at a share of the learning rate.
 
-        values -= rate * learning_rate * unit * sum(sign * z) / m, or / sqrt(m) where rows are split.
+        values -= rate * learning_rate * unit * sum(sign * z / 32) / m, or / sqrt(m) where rows are split.
         """
         config = self._config
         summed = config.num_directions if config.rows == "shared" else math.sqrt(config.num_directions)
-        for index, item in enumerate(self._items):
-            total = np.zeros(item.values.shape, np.int32)
-            for z, sign in zip(drawn, signs, strict=True):
-                if sign:
-                    total += z[index] if sign > 0 else -z[index]
-            size = rate * config.learning_rate * item.unit / summed
-            item.values[...] -= np.float32(size) * Z_UNIT * total.astype(np.float32)
+        for item, z in zip(self._items, drawn, strict=True):
+            size = np.float32(rate * config.learning_rate * item.unit / summed / 32)
+            total = np.tensordot(np.array(signs, np.float32), z.astype(np.float32), 1)  # whole numbers: exact
+            item.values[...] -= size * total

@@ -101,7 +101,7 @@ def test_pair_of_losses_is_that_of_perturbed_weights() -> None:
     config = TrainerConfig(scope="lp", num_directions=1, epsilon=0.05, learning_rate=0.02, seed=9)
     ours, _, (x, y, _), _ = both(config, 16)
     graph = ours.graph
-    z = dict(zip(graph.nodes[-1].inputs[-2:], ours._directions.draw(0, 0), strict=True))
+    z = dict(zip(graph.nodes[-1].inputs[-2:], [z[0] for z in ours._directions.draw(0)], strict=True))
     step = ours.fit(x[:16], y[:16], 1)[0]
     start = graph_parameters(graph)
     for sign, loss in ((1, step.losses_plus[0]), (-1, step.losses_minus[0])):
