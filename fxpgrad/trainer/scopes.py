@@ -126,7 +126,7 @@ def _make(
     real = config.learning_rate * in_steps / (summed * magnitude_unit(config))
     uphill = config.sharpness * config.epsilon * in_steps
     live = _live_channels(program, call)
-    if role != "gain" and live.size == probes.size:
+    if live.size == probes.size:
         probes, real, uphill = (probes * live).astype(np.int32), real * live, uphill * live
     if role == "weights":
         probes, real, uphill = (_per_element(constant, array) for array in (probes, real, uphill))
@@ -154,7 +154,7 @@ def _live_channels(program: Program, call: Call) -> NDArray[np.bool_]:
     """Return which channels can move their output by its whole range within int32 accumulators.
 
     Batch norms that were folded leave channels with next to no weights behind. What is trained of them would
-    grow out of int32 before it did anything: their weights and biases are left alone.
+    grow out of int32 before it did anything: they are left alone.
     """
     real = real_multipliers(program, call)
     if real is None:
@@ -221,8 +221,9 @@ def _bounds(
 def _ones(program: Program, call: Call) -> NDArray[np.int32]:
     """Return gains of 1: one a channel, or one for a layer whose channels share a weight scale."""
     multiplier, shift = (program.constants[call.constants[name]].data for name in ("multiplier", "shift"))
+    live = _live_channels(program, call)  # a gain of 1, which others keep, changes no multiplier
     legal = (multiplier == 0) | (multiplier >= 2**30)
-    if not legal.all() or shift.min() < GAIN_SHIFTS[0] or shift.max() > GAIN_SHIFTS[1]:
+    if not legal.all() or ((shift < GAIN_SHIFTS[0]) & live).any() or shift.max() > GAIN_SHIFTS[1]:
         raise TrainingError(
             f"layer {call.name} has a multiplier of an unusual size; a gain on it could leave the range of "
             "requantization: train another scope"
