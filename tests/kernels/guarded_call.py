@@ -34,6 +34,12 @@ def workspace_sizes(spec: KernelSpec, case: Case) -> dict[str, int]:
     return {**spec.workspace(shapes, parameters), **case.get("sizes", {})}
 
 
+def keywords(spec: KernelSpec, case: Case) -> dict[str, Any]:
+    """Return what the reference takes by keyword: what the kernel reads off its output."""
+    accepted = inspect.signature(spec.reference).parameters.values()
+    return {p.name: case[p.name] for p in accepted if p.kind is p.KEYWORD_ONLY and p.name in case}
+
+
 def array_arguments(spec: KernelSpec, case: Case, place: Place) -> dict[str, NDArray[Any]]:
     """Return all arrays by name, each where `place` puts it; workspaces and outputs start as noise."""
     arrays = {
@@ -46,8 +52,8 @@ def array_arguments(spec: KernelSpec, case: Case, place: Place) -> dict[str, NDA
         shape = (1,) * (len(argument.shape) - 1) + (sizes[argument.name],)
         arrays[argument.name] = place(argument.name, noise(shape, argument.dtype))
     for argument in spec.of_role("output"):
-        before = case.get("before", noise(case["shapes"][argument.name], argument.dtype))
-        arrays[argument.name] = place(argument.name, before)
+        drawn = noise(case["shapes"][argument.name], argument.dtype)
+        arrays[argument.name] = place(argument.name, keywords(spec, case).get("before", drawn))
     if spec.preparation is not None:
         constants = {a.name: arrays[a.name] for a in spec.of_role("constant")}
         shapes = {name: value.shape for name, value in constants.items()}
@@ -63,9 +69,7 @@ def array_arguments(spec: KernelSpec, case: Case, place: Place) -> dict[str, NDA
 def expected_of(spec: KernelSpec, case: Case) -> tuple[Any, ...]:
     """Return what the definition says: arrays in the order of `results_of`."""
     names = [a.name for a in spec.arguments if a.role in ("input", "constant", "state", "parameter")]
-    accepted = inspect.signature(spec.reference).parameters
-    extra = {name: case[name] for name in ("output_size", "samples", "before") if name in accepted}
-    result = spec.reference(*(case[name] for name in names), **extra)
+    result = spec.reference(*(case[name] for name in names), **keywords(spec, case))
     return result if isinstance(result, tuple) else (result,)
 
 
