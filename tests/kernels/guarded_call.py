@@ -26,10 +26,13 @@ def noise(size: int | tuple[int, ...], dtype: str) -> NDArray[Any]:
 
 
 def workspace_sizes(spec: KernelSpec, case: Case) -> dict[str, int]:
+    """Return the elements of each workspace, told of a batch of 1 as the planner is."""
     if spec.workspace is None:
         return {}
     shapes = {a.name: case[a.name].shape for a in spec.of_role("input") + spec.of_role("constant")}
     shapes |= case["shapes"]
+    batched = [a.name for a in spec.arguments if a.shape[:1] == ("B",)]
+    shapes |= {name: (1, *shapes[name][1:]) for name in batched}
     parameters = {a.name: case[a.name] for a in spec.of_role("parameter")}
     return {**spec.workspace(shapes, parameters), **case.get("sizes", {})}
 
@@ -92,14 +95,21 @@ def told(spec: KernelSpec, case: Case) -> str:
     return f"shapes {shapes | case['shapes']}, {numbers}, sizes {workspace_sizes(spec, case)}"
 
 
-def check_guarded(note: Note, name: str, seed: int, side: Side, only: str | None = None) -> None:
-    """Run one case with all arrays guarded at one side (or only the one named) and compare it."""
+def check_guarded(
+    note: Note, name: str, seed: int, side: Side, only: str | None = None, short: int = 0
+) -> None:
+    """Run one case with all arrays guarded at one side and compare it with the definition.
+
+    only: guard this argument alone; short: and leave off so many elements of it, which must have one axis.
+    """
     spec = kernel_named(name)
     case = legal_case(name, np.random.default_rng([seed, *name.encode()]))
     note((seed, side, told(spec, case)))
 
     def place(argument: str, values: NDArray[Any]) -> NDArray[Any]:
-        return guarded(values, side) if only in (None, argument) else np.array(values)
+        if argument == only:
+            return guarded(values[: len(values) - short], side)
+        return guarded(values, side) if only is None else np.array(values)
 
     for actual, expected in zip(results_of(spec, case, place), expected_of(spec, case), strict=True):
         np.testing.assert_array_equal(actual, expected)
@@ -110,3 +120,33 @@ def check_kernel(note: Note, name: str, seeds: int) -> None:
     for seed in range(seeds):
         for side in SIDES:
             check_guarded(note, name, seed, side)
+
+
+def check_parts(note: Note, name: str, seeds: int) -> None:
+    """Prepare a layer's channels in parts, each into a guarded array, and compare them with the whole."""
+    spec = kernel_named(name)
+    assert spec.preparation is not None
+    for seed in range(seeds):
+        rng = np.random.default_rng([seed, *name.encode()])
+        case = legal_case(name, rng)
+        if case.get("groups", 1) != 1:
+            continue
+        parameters = {a.name: int(case[a.name]) for a in spec.of_role("parameter")}
+        constants = {a.name: case[a.name] for a in spec.of_role("constant")}
+        whole = spec.prepare(constants, parameters)
+        for side in SIDES:
+            note((seed, side))
+            found = dict[str, list[NDArray[Any]]]()
+            for start in range(0, len(case["bias"]), spec.preparation.part):
+                part = slice(start, start + spec.preparation.part)
+                own = {key: guarded(value[part], side) for key, value in constants.items()}
+                shapes = {key: value.shape for key, value in own.items()}
+                sizes = spec.preparation.elements(shapes, parameters)
+                prepared = {
+                    a.name: guarded(noise(sizes[a.name], a.dtype), side) for a in spec.of_role("prepared")
+                }
+                spec.prepare_into(prepared, own, parameters)
+                for key, value in prepared.items():
+                    found.setdefault(key, []).append(value)
+            for key, values in found.items():
+                np.testing.assert_array_equal(np.concatenate(values), whole[key])

@@ -222,14 +222,24 @@ def directions(spec: KernelSpec, rng: Generator) -> Case:
     return {**case, "table": table, "output_size": count, "shapes": {"z": (count,)}}
 
 
+def many_weights(case: Case, rng: Generator, *by_channel: str) -> Case:
+    """Now and then make the tensor longer than the least workspace takes at a time, or one of 2048."""
+    if rng.random() < 0.15:
+        count, length = ((3, 129), (2, 515), (130, 1), (1, 2100))[rng.integers(4)]
+        case["weights"] = np.resize(case["weights"], count * length)
+        case |= {key: np.resize(case[key], count) for key in by_channel}
+    return case
+
+
 def training(spec: KernelSpec, rng: Generator) -> Case:
-    """Return a case of one of the kernels that perturb or update weights; long tensors now and then."""
+    """Return a case of one of the kernels that perturb or update weights; longer tensors now and then."""
     dtype = spec.arguments[0].dtype
     if spec.name.startswith("perturb"):
-        case = cases.perturb_case(rng, dtype)
+        case = many_weights(cases.perturb_case(rng, dtype), rng, "epsilon")
         shapes = dict.fromkeys((a.name for a in spec.of_role("output")), case["weights"].shape)
     elif spec.name.startswith("update"):
-        case = {**cases.update_case(rng, dtype), "in_place": "weights"}
+        case = many_weights(cases.update_case(rng, dtype), rng, "multiplier", "shift")
+        case["in_place"] = "weights"
         shapes = {"counts": (2,)}
     else:
         case = {**test_exact_gradient.any_step(rng, dtype), "in_place": "weights"}
@@ -313,9 +323,7 @@ DRAWS: dict[str, Draw] = {
     "gather": lambda spec, rng: test_rearrange.gather_case(rng, spec),
     "concatenate_block": blocks,
     "constant": lambda spec, rng: test_shape.constant_case(rng, spec),
-    **dict.fromkeys(
-        ("softmax", "log_softmax"), lambda spec, rng: test_softmax.softmax_case(rng, spec.name)
-    ),
+    **dict.fromkeys(("softmax", "log_softmax"), lambda spec, rng: test_softmax.softmax_case(rng, spec.name)),
     "svdf": named(test_svdf.legal_case),
     **dict.fromkeys(("channel", "scale_multipliers"), trained_layer),
     "add_outer_products": outer_products,
