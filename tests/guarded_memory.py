@@ -95,7 +95,7 @@ def _serve(pipe: Any) -> None:
 
 
 class Sandbox:
-    """Another process that runs functions of modules, one at a time; when it dies the next call starts one."""
+    """Another process that runs functions of modules, one at a time; the next call replaces a dead one."""
 
     def __init__(self) -> None:
         self._process: Any = None
