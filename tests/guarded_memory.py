@@ -11,6 +11,7 @@ import ctypes
 import multiprocessing
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -86,10 +87,16 @@ class Crash(Exception):  # noqa: N818
 
 
 def _serve(pipe: Any) -> None:
+    lock = threading.Lock()
+
+    def note(what: Any) -> None:
+        with lock:
+            pipe.send(("note", what))
+
     while True:
         function, arguments = pipe.recv()
         try:
-            pipe.send(("result", function(lambda note: pipe.send(("note", note)), *arguments)))
+            pipe.send(("result", function(note, *arguments)))
         except Exception as error:
             pipe.send(("error", f"{type(error).__name__}: {error}"))
 
