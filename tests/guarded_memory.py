@@ -8,6 +8,7 @@ function where that kills another process than the one that tests.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import multiprocessing
 import signal
 import sys
@@ -22,7 +23,6 @@ from numpy.typing import NDArray
 Side = Literal["end", "start"]
 SIDES: tuple[Side, ...] = ("end", "start")
 
-PAGE = 4096
 GUARD = 1 << 24  # bytes on either side: a stride too far faults as one element too far does
 _NONE, _READ_WRITE = 0, 1 | 2
 _PRIVATE, _ANONYMOUS, _NO_RESERVE = 0x2, 0x20, 0x4000
@@ -49,7 +49,7 @@ class Region:
 
     def __init__(self, nbytes: int, side: Side) -> None:
         assert _SYSTEM is not None
-        room = max(-(-nbytes // PAGE), 1) * PAGE
+        room = max(-(-nbytes // mmap.PAGESIZE), 1) * mmap.PAGESIZE
         self._length = room + 2 * GUARD
         flags = _PRIVATE | _ANONYMOUS | _NO_RESERVE
         self._base = _SYSTEM.mmap(None, self._length, _NONE, flags, -1, 0)

@@ -17,6 +17,17 @@ from fxpgrad_kernels.spec import KernelSpec
 from tests.guarded_memory import SIDES, Side, guarded
 from tests.kernels.legal_cases import Case, legal_case
 
+# Arguments that say a shape or a place in an array, or belong to one that does: the caller vouches for them.
+PLACES = frozenset(
+    (
+        "stride_h", "stride_w", "pad_top", "pad_left", "dilation_h", "dilation_w", "groups", "size_h",
+        "size_w", "align_corners", "half_pixel_centers", "rows", "depth", "columns", "reduced", "inner",
+        "rank", "extent", "indices", "labels", "extents", "input_strides", "output_strides",
+        "input_elements", "output_elements", "input_offset", "output_offset", "input_row", "output_row",
+        "column", "distribution", "table", "accumulator_bits",
+    )
+)  # fmt: skip
+
 Note = Callable[[Any], None]
 Place = Callable[[str, NDArray[Any]], NDArray[Any]]
 
@@ -120,6 +131,41 @@ def check_kernel(note: Note, name: str, seeds: int) -> None:
     for seed in range(seeds):
         for side in SIDES:
             check_guarded(note, name, seed, side)
+
+
+def any_value(rng: np.random.Generator, low: int, high: int) -> int:
+    kind = rng.integers(3)
+    if kind == 0:
+        return int(rng.choice([low, high]))
+    return int(
+        rng.integers(low, high, endpoint=True) if kind == 1 else np.clip(rng.integers(-3, 4), low, high)
+    )
+
+
+def with_any_values(spec: KernelSpec, rng: np.random.Generator, case: Case) -> Case:
+    """Return a case with any values in range, however senseless, of what says no shape and no place."""
+    changed = dict(case)
+    for argument in spec.arguments:
+        if argument.name in PLACES or argument.name not in case:
+            continue
+        if argument.role == "parameter":
+            value = any_value(rng, argument.low, argument.high)
+            changed[argument.name] = value & ~7 if argument.name == "first_index" else value
+        elif rng.random() < 0.7:
+            few = [any_value(rng, argument.low, argument.high) for _ in range(99)]
+            changed[argument.name] = np.resize(np.array(few, argument.dtype), case[argument.name].shape)
+    return changed
+
+
+def check_any_values(note: Note, name: str, seeds: int) -> None:
+    """Run one kernel on senseless values: there is nothing to compare, but it must keep to its arrays."""
+    spec = kernel_named(name)
+    for seed in range(seeds):
+        rng = np.random.default_rng([seed, 1, *name.encode()])
+        case = with_any_values(spec, rng, legal_case(name, rng))
+        for side in SIDES:
+            note((seed, side, told(spec, case)))
+            results_of(spec, case, lambda argument, values, side=side: guarded(values, side))
 
 
 def check_parts(note: Note, name: str, seeds: int) -> None:

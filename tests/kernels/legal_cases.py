@@ -111,7 +111,13 @@ def depthwise(spec: KernelSpec, rng: Generator) -> Case:
 
 
 def dense(spec: KernelSpec, rng: Generator) -> Case:
-    return test_fully_connected.legal_case(rng, any_profile(rng), weights_dtype(spec))
+    """Return a dense layer: any small one, or one of more rows than are multiplied or widened at a time."""
+    case = test_fully_connected.legal_case(rng, any_profile(rng), weights_dtype(spec))
+    if rng.random() < 0.2:
+        rows = int(rng.choice([24, 25, 47, 96, 97, 100]))
+        case["input"] = integers(rng, (rows, case["input"].shape[1]), "int8")
+        case["output_shape"] = (rows, *case["output_shape"][1:])
+    return case
 
 
 def widened(case: Case, rng: Generator) -> Case:
@@ -255,6 +261,8 @@ def trained_layer(spec: KernelSpec, rng: Generator) -> Case:
         drawn: Any = test_gain.any_layer(rng)
         return {**by_position(spec, drawn), "output_shape": drawn[0].shape}
     layer, bias, zero_point = test_accumulator_bound.any_layer(rng, dtype)
+    if rng.random() < 0.2:  # rows that are summed run by run
+        layer = np.resize(layer, (len(layer), int(rng.choice([255, 600, 2049]))))
     case = {"weights": layer, "output_shape": (len(layer),)}
     if spec.name.startswith("channel_bounds"):
         case |= {"bias": bias, "input_zero_point": zero_point}
