@@ -50,12 +50,25 @@ class Executor:
     """
 
     def __init__(self, program: Program, batch: int = 1, *, like: Executor | None = None) -> None:
-        """Plan and bind; `like`, an executor of the same Program, lends its prepared constants."""
+        """Plan and bind; `like`, an executor of the same Program, lends its prepared constants.
+
+        Raises
+        ------
+        InputError
+            `batch` is no positive integer, or `like` runs another Program.
+        LoweringError
+            `check_program` refuses the Program.
+        """
         self.program = program
         self.batch = batch = positive("batch", batch)
         if like is None:
             check_program(program)
             self.prepared = {call.name: prepared_constants(program, call) for call in program.calls}
+        elif like.program is not program:
+            raise InputError(
+                f"like must be an executor of the very same Program, since nothing is checked again; "
+                f"got one of {like.program.name}"
+            )
         else:
             self.prepared = like.prepared
         self.plan: Plan = plan(program, batch)

@@ -120,6 +120,14 @@ def test_bound_calls_run_one_by_one_as_execute_runs_them_all() -> None:
     np.testing.assert_array_equal(lent.run(x), whole)
 
 
+def test_constants_prepared_for_another_program_are_refused() -> None:
+    """Its kernels would read beyond the end of what a smaller layer has prepared."""
+    program = lower(small_network()[1])
+    for other in (lower(small_network(classes=200)[1]), lower(small_network()[1])):
+        with pytest.raises(InputError, match="like must be an executor of the very same Program"):
+            Executor(other, 1, like=Executor(program, 1))
+
+
 @every_profile
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_layer_is_within_a_step_and_a_half_of_real_arithmetic(seed: int, profile: str) -> None:
