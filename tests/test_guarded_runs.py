@@ -12,8 +12,9 @@ import pytest
 from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.execute import Executor
 from fxpgrad.program.program import Program, constants_sha256
+from fxpgrad.trainer import objective as objective_module
 from fxpgrad.trainer.config import TrainerConfig
-from fxpgrad.trainer.objective import LinearCrossEntropy
+from fxpgrad.trainer.objective import LinearCrossEntropy, PrototypeCrossEntropy
 from fxpgrad.trainer.trainer import Trainer
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.tape import Tape
@@ -96,9 +97,22 @@ def classifier(network: str) -> tuple[Program, Any, Any]:
     return program, *dense_integers(program)
 
 
+def features() -> tuple[Program, Any, Any]:
+    """Return the small image network without its head."""
+    program, x, y = image_program(16)
+    head = program.calls[-1]
+    tensors = {name: info for name, info in program.tensors.items() if name != head.output}
+    return (
+        dataclasses.replace(program, calls=program.calls[:-1], outputs=(head.inputs[0],), tensors=tensors),
+        x, y,
+    )  # fmt: skip
+
+
 def trained(network: str, config: TrainerConfig, how: dict[str, Any]) -> str:
-    program, x, y = classifier(network)
-    trainer = Trainer(program, config, LinearCrossEntropy(), len(x), **how)
+    alone = network == "features"
+    program, x, y = features() if alone else classifier(network)
+    objective = PrototypeCrossEntropy(3, 4.0) if alone else LinearCrossEntropy()
+    trainer = Trainer(program, config, objective, len(x), **how)
     trainer.fit(x, y, 3)
     return constants_sha256({item.name: item.values for item in trainer.trainables})
 
@@ -120,6 +134,11 @@ def test_training_keeps_to_its_views(
         sandbox.call(check_training, network, config, how, side)
 
 
+@every_side
+def test_training_of_features_keeps_to_its_views(side: Side, sandbox: Sandbox) -> None:
+    sandbox.call(check_training, "features", PLAIN, {}, side)
+
+
 def maximum_into(note: Note, first: int, size: int) -> list[int]:
     """Take a maximum of 8 values into `size` elements of a larger array, on a tape between guards."""
     room = np.zeros(32, np.int8)
@@ -135,6 +154,20 @@ def maximum_into(note: Note, first: int, size: int) -> list[int]:
 
 def test_a_guarded_call_writes_where_a_plain_one_does(sandbox: Sandbox) -> None:
     assert sandbox.call(maximum_into, 20, 8) == [0] * 4 + [7] * 8 + [0] * 4
+
+
+def loss_of_too_few_labels(note: Note) -> int:
+    with guarded_tapes("end", note):
+        logits, shift = np.zeros((5, 3), np.int32), np.zeros(3, np.int32)
+        objective_module.cross_entropy_linear(
+            logits, shift, shift, np.zeros(4, np.int32), np.zeros(5, np.int64)
+        )
+    return 0
+
+
+def test_a_kernel_that_is_called_without_a_tape_is_guarded_too(sandbox: Sandbox) -> None:
+    with pytest.raises(Crash, match=r"SIGSEGV in .*cross_entropy_linear"):
+        sandbox.call(loss_of_too_few_labels)
 
 
 def test_a_view_that_is_too_short_is_a_crash_that_names_the_kernel(sandbox: Sandbox) -> None:
