@@ -85,7 +85,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "affine": {"scope": "affine", "relative": True},
     "exact head": {"head": "exact"},
     "paper": {"form": "paper", "scope": "lp"},
-}
+    "every part": {
+        "momentum": 0.5, "sharpness": 0.5, "look_ahead": 1.0, "mask": "random", "density": 0.5, "blocks": 2,
+        "weight_decay": 0.01, "scalar": "magnitude",
+    },
+    "largest": {"mask": "largest", "density": 0.5},
+}  # fmt: skip
 
 
 def classifier(network: str) -> tuple[Program, Any, Any]:
@@ -130,6 +135,14 @@ def test_training_keeps_to_its_views(
     changes: dict[str, Any], network: str, side: Side, sandbox: Sandbox
 ) -> None:
     config = dataclasses.replace(PLAIN, **changes)
+    for how in ({"paired": True}, {"threads": 2}):
+        sandbox.call(check_training, network, config, how, side)
+
+
+@every_side
+@pytest.mark.parametrize("network", ["dense8", "image8"])
+def test_training_of_split_bytes_keeps_to_its_views(network: str, side: Side, sandbox: Sandbox) -> None:
+    config = dataclasses.replace(PLAIN, split_bytes=True, distribution="sparse")
     for how in ({"paired": True}, {"threads": 2}):
         sandbox.call(check_training, network, config, how, side)
 

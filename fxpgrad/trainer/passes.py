@@ -17,8 +17,9 @@ from fxpgrad.program.program import Program
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.guidance import Guidance
 from fxpgrad.trainer.head import HeadGradient
+from fxpgrad.trainer.layer_scratch import Trained
 from fxpgrad.trainer.objective import LinearCrossEntropy, Objective
-from fxpgrad.trainer.probe import Probe, Trained
+from fxpgrad.trainer.probe import Probe
 from fxpgrad.trainer.worker import Pass, Worker
 
 _T = TypeVar("_T")

@@ -45,9 +45,10 @@ from tests.kernels import (
     test_transpose_conv2d,
 )
 from tests.kernels.legal_numbers import any_profile, integers, requantization
+from tests.kernels.legal_training_cases import by_position, direction, outer_products, trained_layer, training
 from tests.kernels.loss import test_cross_entropy, test_prototypes, test_residuals
 from tests.kernels.random import test_philox
-from tests.kernels.training import cases, test_accumulator_bound, test_exact_gradient, test_gain
+from tests.kernels.training import test_scalars
 
 Case = dict[str, Any]
 Generator = np.random.Generator
@@ -202,12 +203,6 @@ def cross_entropy(spec: KernelSpec, rng: Generator) -> Case:
     return {**by_position(spec, drawn), "output_shape": drawn[-1].shape}
 
 
-def by_position(spec: KernelSpec, values: Any) -> Case:
-    """Name values that come in the order of the arguments which are not outputs or workspaces."""
-    roles = ("input", "constant", "state", "parameter")
-    return dict(zip((a.name for a in spec.arguments if a.role in roles), values, strict=True))
-
-
 def prototypes(spec: KernelSpec, rng: Generator) -> Case:
     case = test_prototypes.any_case(rng)
     classes, (batch, width) = case.pop("classes"), case["embeddings"].shape
@@ -226,54 +221,6 @@ def directions(spec: KernelSpec, rng: Generator) -> Case:
     count = case.pop("count")
     table = direction_table(case["distribution"])
     return {**case, "table": table, "output_size": count, "shapes": {"z": (count,)}}
-
-
-def many_weights(case: Case, rng: Generator, *by_channel: str) -> Case:
-    """Now and then make the tensor longer than the least workspace takes at a time, or one of 2048."""
-    if rng.random() < 0.15:
-        count, length = ((3, 129), (2, 515), (130, 1), (1, 2100))[rng.integers(4)]
-        case["weights"] = np.resize(case["weights"], count * length)
-        case |= {key: np.resize(case[key], count) for key in by_channel}
-    return case
-
-
-def training(spec: KernelSpec, rng: Generator) -> Case:
-    """Return a case of one of the kernels that perturb or update weights; longer tensors now and then."""
-    dtype = spec.arguments[0].dtype
-    if spec.name.startswith("perturb"):
-        case = many_weights(cases.perturb_case(rng, dtype), rng, "epsilon")
-        shapes = dict.fromkeys((a.name for a in spec.of_role("output")), case["weights"].shape)
-    elif spec.name.startswith("update"):
-        case = many_weights(cases.update_case(rng, dtype), rng, "multiplier", "shift")
-        case["in_place"] = "weights"
-        shapes = {"counts": (2,)}
-    else:
-        case = {**test_exact_gradient.any_step(rng, dtype), "in_place": "weights"}
-        return {**case, "shapes": {"counts": (2,)}}
-    sizes = {"block": case.pop("workspace")}
-    return {**case, "table": direction_table(case["distribution"]), "shapes": shapes, "sizes": sizes}
-
-
-def trained_layer(spec: KernelSpec, rng: Generator) -> Case:
-    """Return a case of one of the kernels that look at a whole layer."""
-    dtype = spec.arguments[0].dtype
-    if spec.name == "scale_multipliers":
-        drawn: Any = test_gain.any_layer(rng)
-        return {**by_position(spec, drawn), "output_shape": drawn[0].shape}
-    layer, bias, zero_point = test_accumulator_bound.any_layer(rng, dtype)
-    if rng.random() < 0.2:  # rows that are summed run by run
-        layer = np.resize(layer, (len(layer), int(rng.choice([255, 600, 2049]))))
-    case = {"weights": layer, "output_shape": (len(layer),)}
-    if spec.name.startswith("channel_bounds"):
-        case |= {"bias": bias, "input_zero_point": zero_point}
-    return case
-
-
-def outer_products(spec: KernelSpec, rng: Generator) -> Case:
-    case = by_position(spec, test_exact_gradient.any_batch(rng))
-    return {
-        **case, "shapes": {"gradient": case["before"].shape, "bias_gradient": case["before_bias"].shape},
-    }  # fmt: skip
 
 
 def named(draw: Callable[[str, Generator, Any], Case]) -> Draw:
@@ -335,6 +282,11 @@ DRAWS: dict[str, Draw] = {
     "svdf": named(test_svdf.legal_case),
     **dict.fromkeys(("channel", "scale_multipliers"), trained_layer),
     "add_outer_products": outer_products,
+    **dict.fromkeys(
+        ("fill_d", "guide_d", "thin_d", "mask_d", "add_direction", "perturb_along", "perturb_split"),
+        direction,
+    ),
+    "scale_differences": plain(test_scalars.any_differences),
     **dict.fromkeys(("perturb", "update", "descend"), training),
 }
 

@@ -88,3 +88,33 @@ def update_case(rng: np.random.Generator, dtype: str) -> Case:
         "distribution": int(rng.integers(3)),
         "workspace": int(rng.choice([832, 839, 1280, 7552])),
     }
+
+
+def direction_case(rng: np.random.Generator, name: str, dtype: str) -> Case:
+    """Return a legal case of one of the kernels that put a direction together, or use one."""
+    groups, per_channel = channels(rng) if rng.random() < 0.8 else (3, int(rng.choice([129, 500, 2100])))
+    count = groups * per_channel
+    names = stream(rng) | {"first_index": int(rng.choice([0, 8, 120, 2**33]))}
+    case: Case = {
+        "z": rng.integers(-127, 128, count).astype(np.int8),
+        "workspace": int(rng.choice([960, 967, 1536, 18816])),
+        "distribution": int(rng.integers(3)),
+        "direction": int(rng.choice([0, 1, 2**24 - 1])),
+        **names,
+    }
+    if name.startswith("guide"):
+        history = rng.integers(-4096, 4097, (int(rng.integers(1, 4)), int(rng.integers(1, 3))))
+        case |= {"weights": history.astype(np.int32), "own": int(rng.integers(0, 4097))}
+    elif name.startswith("thin"):
+        case["density"] = int(rng.choice([0, 1, 30000, 2**16]))
+    elif name.startswith("mask"):
+        low = rng.integers(0, LIMITS[dtype][1], groups)
+        case |= {"low": low.astype(np.int32), "high": (low + rng.integers(0, 99)).astype(np.int32)}
+        case["weights"] = weights(rng, count, dtype)
+    elif name.startswith("add"):
+        case |= {"scalars": rng.integers(-300, 301, 5).astype(np.int32), "index": int(rng.integers(5))}
+        case["before"] = rng.integers(-(2**30), 2**30, count)
+    elif name.startswith("perturb"):
+        case |= {"weights": weights(rng, count, dtype), "sign": int(rng.integers(-1, 2))}
+        case["epsilon"] = rng.integers(0, 2**12, groups).astype(np.int32)
+    return case

@@ -16,11 +16,19 @@ def scaled(differences, typical, places):
     return scalars, state
 
 
+def any_differences(rng):
+    """Return a legal case."""
+    reach = 2 ** int(rng.integers(1, 49))
+    few = rng.choice([0, 1, -1, reach, -reach, int(rng.integers(-reach, reach))], rng.integers(1, 65))
+    typical = np.array([int(rng.choice([0, 1, 5, reach // 3, reach]))], np.int64)
+    places = int(rng.integers(0, 11))
+    return {"differences": few, "typical": typical, "places": places, "output_shape": few.shape}
+
+
 @given(rng=generators)
 def test_scalars_equal_definition(rng):
-    reach = 2 ** int(rng.integers(1, 49))
-    differences = rng.choice([0, 1, -1, reach, -reach, int(rng.integers(-reach, reach))], rng.integers(1, 65))
-    typical, places = int(rng.choice([0, 1, 5, reach // 3, reach])), int(rng.integers(0, 11))
+    case = any_differences(rng)
+    differences, typical, places = case["differences"], int(case["typical"][0]), case["places"]
     wanted = scale_differences_ref(differences, np.array([typical]), places)
     found = scaled(differences, typical, places)
     np.testing.assert_array_equal(found[0], wanted[0])
