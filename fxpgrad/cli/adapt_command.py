@@ -26,7 +26,7 @@ from fxpgrad.cli.terminal import (
     require_writable,
     warn,
 )
-from fxpgrad.errors import InputError
+from fxpgrad.errors import InputError, TrainingError
 from fxpgrad.experiments.adapt import (
     AdaptedProgram,
     HeadChoice,
@@ -215,6 +215,8 @@ def adapt_command(
         print_json(payload)
     else:
         print_rich(_table(payload))
+    if result.report.stopped:
+        raise TrainingError(f"{result.report.stopped}; {output} holds them")
     if result.accuracy_after < result.accuracy_before:
         warn("the accuracy on the data fell; a lower learning rate or more directions may help")
 
@@ -270,6 +272,7 @@ def _payload(result: AdaptedProgram, data: LabelledData, output: str, seconds: f
         "forwards": result.forwards,
         "dead_steps": len(result.report.dead_steps),
         "saturated_steps": len(result.report.saturated_steps),
+        "stopped": result.report.stopped,
         "loss_first": steps[0].mean_loss,
         "loss_last": steps[-1].mean_loss,
         "accuracy_before": result.accuracy_before,

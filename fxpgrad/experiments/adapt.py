@@ -141,7 +141,8 @@ def adapt(
     Raises
     ------
     InputError, TrainingError
-        See `Trainer.fit`.
+        See `Trainer.fit`. A run that was better before it turned hopeless is no error: the result holds its
+        best values, and `report.stopped` says why.
     LoweringError
         Training has grown a layer until its accumulators no longer fit.
     """
@@ -165,7 +166,7 @@ def adapt(
     )
     if try_writing is not None:
         try_writing(trainer.trained_layers())
-    report = trainer.fit(x, y, steps, on_step)
+    report = trainer.fit(x, y, steps, on_step, keep_best=True)
     after = trainer.write_into(before)
     return AdaptedProgram(
         after,

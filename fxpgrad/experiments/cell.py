@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ from fxpgrad.experiments.witness import count_differences
 from fxpgrad.program.head import with_accumulator_output, without_softmax
 from fxpgrad.program.program import Program
 from fxpgrad.program.threads import run_on_threads
+from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.trainer import Trainer
+from fxpgrad.trainer.window import measure_window
 
 Record = dict[str, Any]
 _ROWS = 50  # of an inference that judges
@@ -57,6 +59,7 @@ def settings_of(preset: Preset, cell: Cell) -> Record:
         "checkpoints": preset.checkpoints,
         "baseline": cell.method.baseline,
         "weight_bits": cell.method.weight_bits,
+        **({"probe": True} if cell.method.probe else {}),
         "trainer": cell.method.trainer,
         "rate_of": cell.method.rate_of,
         "options": cell.method.options,
@@ -122,7 +125,10 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
     steps = steps_of(config, preset.forwards * cell.method.times, len(case.train_y), batch)
     whole = case.program(cell.method.weight_bits)
     form = with_accumulator_output(without_softmax(whole))
+    x = case.integers(whole, case.train_x)
     try:
+        if cell.method.probe:
+            config = _with_probed_epsilon(form, config, x, case, batch)
         trainer = Trainer(form, config, LinearCrossEntropy(), batch, frozen=case.frozen)
     except TrainingError as error:  # nothing could be learned: the network stays as it is
         return {**_untrained(case, cell.method), "stopped": str(error), "config": asdict(config)}
@@ -137,7 +143,7 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
     record: Record = {"stopped": ""}
     losses: list[float] = []
     try:
-        report = trainer.fit(case.integers(whole, case.train_x), case.train_y, steps, measure)
+        report = trainer.fit(x, case.train_y, steps, measure)
         losses = [step.mean_loss for step in report.steps]
         record |= {"dead_steps": len(report.dead_steps), "saturated_steps": len(report.saturated_steps)}
     except TrainingError as error:
@@ -157,6 +163,15 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
         "curve": curve,
         **(count_differences(case.tflite, trainer.trained_layers(), case.test_x) if case.tflite else {}),
     }
+
+
+def _with_probed_epsilon(
+    form: Program, config: TrainerConfig, x: NDArray[Any], case: Case, batch: int
+) -> TrainerConfig:
+    window = measure_window(form, config, LinearCrossEntropy(), x, case.train_y, batch, frozen=case.frozen)
+    if window.epsilon is None:
+        raise TrainingError(window.reason)
+    return replace(config, epsilon=window.epsilon)
 
 
 def _by_baseline(preset: Preset, cell: Cell, case: Case) -> Record:

@@ -37,6 +37,8 @@ class MethodPreset:
         Learning rates; more than one: the best on the validation tasks is taken.
     rate_of : {"learning_rate", "head_rate"}
         Which setting of the trainer a rate is.
+    probe : bool
+        Measure the window of epsilons first, and take epsilon from it.
     trainer : dict
         Fields of `TrainerConfig`.
     sweep : dict
@@ -52,6 +54,7 @@ class MethodPreset:
     times: float = 1.0
     rates: list[float] = field(default_factory=list)
     rate_of: str = "learning_rate"
+    probe: bool = False
     trainer: dict[str, Any] = field(default_factory=dict)
     sweep: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
@@ -87,8 +90,8 @@ class MethodPreset:
             methods.append(
                 MethodPreset(
                     f"{self.name} {text}", f"{self.title or self.name}, {text}", self.baseline,
-                    self.weight_bits, self.times, self.rates, self.rate_of, {**self.trainer, **chosen}, {},
-                    self.options,
+                    self.weight_bits, self.times, self.rates, self.rate_of, self.probe,
+                    {**self.trainer, **chosen}, {}, self.options,
                 )
             )  # fmt: skip
         return methods
@@ -257,6 +260,8 @@ def _built(cls: Any, table: Mapping[str, Any], where: str) -> Any:
 
 
 def _fits(value: Any, kind: str) -> bool:
+    if kind == "bool":
+        return isinstance(value, bool)
     if kind in ("int", "float"):
         return isinstance(value, int if kind == "int" else _NUMBERS) and not isinstance(value, bool)
     if kind == "str":

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fxpgrad.program.execute import Executor
+from fxpgrad.errors import InputError
+from fxpgrad.program.execute import Executor, positive
 from fxpgrad.program.program import Program
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.guidance import Guidance
@@ -36,6 +37,8 @@ class Passes:
         See `Probe`.
     objective : Objective
         Copied for each worker.
+    rows : int
+        What a direction sees, a multiple of the executor's batch.
     threads : int >= 1
     """
 
@@ -46,19 +49,21 @@ class Passes:
         config: TrainerConfig,
         objective: Objective,
         guidance: Guidance,
+        rows: int,
         *,
         threads: int,
         paired: bool,
     ) -> None:
-        count, rows, program = min(threads, 2 * config.num_directions), executor.batch, executor.program
-        executors = [executor] + [Executor(program, rows, like=executor) for _ in range(1, count)]
+        count, program, batch = min(threads, 2 * config.num_directions), executor.program, executor.batch
+        executors = [executor] + [Executor(program, batch, like=executor) for _ in range(1, count)]
         exact = config.head == "exact"
         self._workers = [
             Worker(
                 Probe(one, trained, config, guidance, paired=paired),
-                _prepared_copy(objective, program, rows),
+                _prepared_copy(objective, program, batch),
+                rows,
                 config.rows == "split",
-                HeadGradient(program, rows) if exact else None,
+                HeadGradient(program, batch) if exact else None,
             )
             for one in executors
         ]
@@ -105,14 +110,16 @@ class Passes:
 
     def run_plain(self, executor: Executor, features: NDArray[Any], labels: NDArray[np.int32]) -> int:
         """Run one inference without a probe, for an exact head alone; return its loss."""
-        worker = self._workers[0]
+        worker, loss = self._workers[0], 0
         assert worker.head is not None
         assert isinstance(worker.objective, LinearCrossEntropy)
         worker.head.clear()
-        executor.load(features)
-        executor.execute()
-        loss = worker.objective(executor.view(executor.program.outputs[0]), labels)
-        worker.head.add(executor, worker.objective, labels)
+        for start in range(0, len(labels), executor.batch):
+            own = slice(start, start + executor.batch)
+            executor.load(features[own])
+            executor.execute()
+            loss += worker.objective(executor.view(executor.program.outputs[0]), labels[own])
+            worker.head.add(executor, worker.objective, labels[own])
         return loss
 
     def each(self, jobs: Sequence[Callable[[], _T]]) -> list[_T]:
@@ -125,6 +132,29 @@ class Passes:
         finally:
             wait(others)
         return [first, *(other.result() for other in others)]
+
+
+def rows_of_a_pass(config: TrainerConfig, batch: int) -> int:
+    """Return the rows that a direction sees."""
+    if config.rows == "shared":
+        return batch
+    if batch % config.num_directions:
+        raise InputError(
+            f"a batch of {batch} cannot be split evenly among {config.num_directions} directions; make the "
+            "batch a multiple of them"
+        )
+    return batch // config.num_directions
+
+
+def rows_of_an_inference(rows: int, wanted: int | None, objective: Objective) -> int:
+    """Return the rows of one inference: as wanted, else all that a direction sees."""
+    if wanted is None:
+        return rows
+    if positive("rows_at_once", wanted) > rows or rows % wanted:
+        raise InputError(f"rows_at_once must divide {rows}, the rows that a direction sees; got {wanted}")
+    if wanted < rows and not isinstance(objective, LinearCrossEntropy):
+        raise InputError("rows_at_once is for the linear cross-entropy, a sum over rows; this loss needs all")
+    return wanted
 
 
 def _prepared_copy(objective: Objective, program: Program, batch: int) -> Objective:

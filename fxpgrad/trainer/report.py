@@ -64,10 +64,11 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """A whole run."""
+    """A whole run; stopped: why it was given up, its best values restored, or nothing."""
 
     steps: tuple[StepReport, ...]
     forwards: int
+    stopped: str = ""
 
     @property
     def dead_steps(self) -> tuple[int, ...]:

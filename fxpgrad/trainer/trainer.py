@@ -19,11 +19,12 @@ from fxpgrad.program.execute import Executor, check_input, only_input, positive,
 from fxpgrad.program.head import split_before
 from fxpgrad.program.program import Program
 from fxpgrad.program.prove import with_proved_accumulators
+from fxpgrad.trainer.best_state import BestState
 from fxpgrad.trainer.config import TrainerConfig, forwards_of_a_step
 from fxpgrad.trainer.guidance import Guidance
 from fxpgrad.trainer.head import ExactHead
 from fxpgrad.trainer.objective import Objective
-from fxpgrad.trainer.passes import Passes
+from fxpgrad.trainer.passes import Passes, rows_of_a_pass, rows_of_an_inference
 from fxpgrad.trainer.report import StepReport, TrainingReport
 from fxpgrad.trainer.schedule import rate_of_step, rows_of_step
 from fxpgrad.trainer.scopes import magnitude_unit, make_trainables
@@ -55,6 +56,9 @@ class Trainer:
         Run both passes of a direction layer by layer, so that z is drawn once for both: faster where
         weights are many and rows few. False needs one arena and one perturbed layer instead of two
         (per thread). The results are the same.
+    rows_at_once : int, optional
+        Rows of one inference, a divisor of those that a direction sees (None). Fewer need a smaller arena,
+        and every layer is perturbed anew for each inference. The results are the same.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Trainer:
         threads: int = 1,
         paired: bool = False,
         frozen: frozenset[str] = frozenset(),
+        rows_at_once: int | None = None,
     ) -> None:
         self.program = program
         self.config = config
@@ -84,16 +89,17 @@ class Trainer:
         self._frozen, active = split_before(program, first)
         if config.head == "exact":
             active = _with_own_head(active)
-        self._batch, rows = batch, _rows_of_a_pass(config, batch) if self.trainables else batch
-        self._executor = Executor(active, rows)
+        self._batch, self._rows = batch, rows_of_a_pass(config, batch) if self.trainables else batch
+        self._executor = Executor(active, rows_of_an_inference(self._rows, rows_at_once, objective))
         trained: dict[str, list[Trainable]] = {}
         for item in self.trainables:
             trained.setdefault(item.call, []).append(item)
         self._widths = AccumulatorWidths(active, trained, config)
         self._guidance = Guidance(config, magnitude_unit(config))
         self._passes = Passes(
-            self._executor, trained, config, objective, self._guidance, threads=threads, paired=paired
-        )
+            self._executor, trained, config, objective, self._guidance, self._rows,
+            threads=threads, paired=paired,
+        )  # fmt: skip
         self._features = active.tensors[only_input(active)]
         self._objective = self._passes.objective
         self._forwards = forwards_of_a_step(config) if self.trainables else 1
@@ -142,7 +148,7 @@ class Trainer:
         scalars = self._scalars(plus, minus)
         head = self._step_head()
         moved, clipped = self.apply(scalars)
-        moved, clipped, rows = moved + head[0], clipped + head[1], self._executor.batch
+        moved, clipped, rows = moved + head[0], clipped + head[1], self._rows
         return StepReport(self.steps_taken - 1, plus, minus, scalars, saturated, moved, clipped, rows)
 
     def _scalars(self, plus: tuple[int, ...], minus: tuple[int, ...]) -> tuple[int, ...]:
@@ -213,12 +219,21 @@ class Trainer:
         return moved, saturated
 
     def fit(
-        self, x: NDArray[Any], y: NDArray[np.int32], steps: int, on_step: OnStep | None = None
+        self,
+        x: NDArray[Any],
+        y: NDArray[np.int32],
+        steps: int,
+        on_step: OnStep | None = None,
+        *,
+        keep_best: bool = False,
     ) -> TrainingReport:
         """Take `steps` steps on batches drawn from x [n, ...] and y int32 [n].
 
         With n equal to the batch every step sees all data in order; else batches are drawn
         without replacement, as a pure function of (seed, step).
+
+        keep_best: keep a copy of the values whose steps had the lowest mean loss; where a run is hopeless
+        after it was better than at its beginning, go back to them and say so (`TrainingReport.stopped`).
 
         Raises
         ------
@@ -239,19 +254,34 @@ class Trainer:
         if self._head is not None:
             values += sum(array.size for array in self._head.values.values())
         watch = Watch(self.config.patience, values, self._objective.num_classes)
-        last = 0.0
+        best, stopped, last = BestState(self._trained_arrays(), self.config.patience), "", 0.0
         for number in range(steps):
             rate = rate_of_step(self.config, number, steps)
             if rate != last:
                 self._set_rate(rate)
                 last = rate
             rows = rows_of_step(self.config.seed, self.steps_taken, len(x), self.batch)
-            report = self.step(features[rows], y[rows])
-            reports.append(report)
-            if on_step is not None:
-                on_step(report)
-            watch.observe(report)
-        return TrainingReport(tuple(reports), self._forwards * len(reports))
+            try:
+                report = self.step(features[rows], y[rows])
+                reports.append(report)
+                if on_step is not None:
+                    on_step(report)
+                watch.observe(report)
+            except TrainingError as error:
+                if not (keep_best and best.is_better_than_first):
+                    raise
+                best.restore()
+                if self._head is not None:
+                    self._head.refresh(self._executor)
+                stopped = f"{error}. The values are those after step {best.step}, the best"
+                break
+            if keep_best:
+                best.observe(report)
+        return TrainingReport(tuple(reports), self._forwards * len(reports), stopped)
+
+    def _trained_arrays(self) -> list[NDArray[Any]]:
+        head = [] if self._head is None else list(self._head.values.values())
+        return [item.values for item in self.trainables] + head
 
     def _set_rate(self, rate: float) -> None:
         for item in self.trainables:
@@ -286,18 +316,6 @@ class Trainer:
             {} if self._head is None else {self._head.names[role]: a for role, a in self._head.values.items()}
         )
         return with_proved_accumulators(with_trained(program, self.trainables, head))
-
-
-def _rows_of_a_pass(config: TrainerConfig, batch: int) -> int:
-    """Return the rows that one inference takes."""
-    if config.rows == "shared":
-        return batch
-    if batch % config.num_directions:
-        raise InputError(
-            f"a batch of {batch} cannot be split evenly among {config.num_directions} directions; make the "
-            "batch a multiple of them"
-        )
-    return batch // config.num_directions
 
 
 def _with_own_head(program: Program) -> Program:

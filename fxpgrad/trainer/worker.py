@@ -20,12 +20,13 @@ Pass = tuple[int, int]  # (direction, sign)
 class Worker:
     """A probe and an objective of its own: nothing here is shared with another thread.
 
-    split: each direction sees rows of its own, as many as the probe's batch. head: where the gradient of an
-    exact head is summed.
+    rows: how many a direction sees, a multiple of the probe's batch. split: each direction sees rows of its
+    own. head: where the gradient of an exact head is summed.
     """
 
     probe: Probe
     objective: Objective
+    rows: int
     split: bool = False
     head: HeadGradient | None = None
 
@@ -47,18 +48,20 @@ class Worker:
             direction, sign = passes[at]
             both = self.probe.paired and passes[at + 1 : at + 2] == [(direction, -sign)]
             signs = (sign, -sign) if both else (sign,)
-            own = self._rows(direction)
-            x, y = (features, labels) if own is None else (features[own], labels[own])
-            executors, clipped = self.probe.run(x, step, direction, signs, widths)
-            for one, executor in zip(signs, executors, strict=True):
-                losses[direction, one] = self.objective(executor.view(output), y)
-                if self.head is not None and isinstance(self.objective, LinearCrossEntropy):
-                    self.head.add(executor, self.objective, y)
+            clipped = 0
+            for piece in self._pieces(direction):
+                x, y = features[piece], labels[piece]
+                executors, clipped = self.probe.run(x, step, direction, signs, widths)
+                for one, executor in zip(signs, executors, strict=True):
+                    loss = self.objective(executor.view(output), y)
+                    losses[direction, one] = losses.get((direction, one), 0) + loss
+                    if self.head is not None and isinstance(self.objective, LinearCrossEntropy):
+                        self.head.add(executor, self.objective, y)
             saturated += clipped
             at += len(signs)
         return losses, saturated
 
-    def _rows(self, direction: int) -> slice | None:
-        """Return the rows that a direction sees, None for all."""
-        rows = self.probe.batch
-        return slice(direction * rows, (direction + 1) * rows) if self.split else None
+    def _pieces(self, direction: int) -> list[slice]:
+        """Return the rows that a direction sees, an inference's worth at a time."""
+        start, size = direction * self.rows if self.split else 0, self.probe.batch
+        return [slice(at, at + size) for at in range(start, start + self.rows, size)]
