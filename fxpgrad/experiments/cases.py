@@ -140,7 +140,7 @@ def _few_shot(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path) ->
     """An episode, and a backbone with the prototype classifier of its support set on it."""
     images = _few_shot_data(task["set"], str(folder))
     net = task["net"]
-    path = None if net == "bundled" else str(Path(data.get("backbones", str(folder))) / net)
+    path = None if net == "bundled" else str(folder / data.get("backbones", "") / net)
     graph, ranges, features_of, scale = _backbone(path, task["set"], str(folder))
     shape = data["ways"], data["shots"], data["queries"]
     drawn = images.sample_episode(data.get("task_seed", 0), task["task"], *shape, task["split"])

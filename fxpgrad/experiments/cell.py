@@ -53,7 +53,7 @@ def settings_of(preset: Preset, cell: Cell) -> Record:
         "seed": cell.seed,
         "rate": cell.rate,
         "kind": preset.kind,
-        "data": {key: value for key, value in preset.data.items() if key != "backbones"},
+        "data": preset.data,
         "forwards": preset.forwards * cell.method.times,
         "batch": preset.batch,
         "checkpoints": preset.checkpoints,
