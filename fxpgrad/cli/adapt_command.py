@@ -142,6 +142,13 @@ def _default(field: str) -> str:
     help="Run both passes of a direction side by side: less time where weights are many and samples few, "
     "twice the scratch, the same result.",
 )
+@click.option(
+    "--rows",
+    "rows_at_once",
+    type=click.IntRange(min=1),
+    help="Samples of one inference, a divisor of the batch: fewer need less scratch and more time, and give "
+    "the same result.  [default: all that a direction sees]",
+)
 @profile_option
 @json_option
 def adapt_command(
@@ -156,6 +163,7 @@ def adapt_command(
     head: HeadChoice,
     threads: int,
     paired: bool,
+    rows_at_once: int | None,
     profile: str | None,
     as_json: bool,
     **chosen: Any,
@@ -194,6 +202,7 @@ def adapt_command(
             head=head,
             threads=threads,
             paired=paired,
+            rows_at_once=rows_at_once,
             find_epsilon="epsilon" not in given and affords_window(config, count, len(labelled.x), size),
             frozen=frozenset() if content is None else unwritable_constants(content, program),
             try_writing=None if content is None else partial(written_tflite, content, model, profile),

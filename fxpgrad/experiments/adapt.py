@@ -104,6 +104,7 @@ def adapt(
     head: HeadChoice = "auto",
     threads: int = 1,
     paired: bool = False,
+    rows_at_once: int | None = None,
     frozen: frozenset[str] = frozenset(),
     find_epsilon: bool = False,
     try_writing: Callable[[Layers], object] | None = None,
@@ -126,7 +127,7 @@ def adapt(
         as many directions as fit the batch.
     head
         Which head to train; see `choose_head`.
-    threads, paired
+    threads, paired, rows_at_once
         How the passes of a step are run, see `Trainer`; they change time and scratch only.
     frozen
         Names of constants that are not trained.
@@ -163,6 +164,7 @@ def adapt(
         threads=threads,
         paired=paired,
         frozen=frozen,
+        rows_at_once=rows_at_once,
     )
     if try_writing is not None:
         try_writing(trainer.trained_layers())

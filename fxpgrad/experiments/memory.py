@@ -76,7 +76,11 @@ def memory_report(program: Program, batch: int) -> MemoryReport:
     """
     arena = plan(program, batch).peak_bytes
     layers = _layers(program, batch)
-    forward = [_forward_gradients(program, name, batch) for name in METHODS]
+    forward = [
+        _forward_gradients(program, name, batch, rows)
+        for name, method in METHODS.items()
+        for rows in ((None, 1) if method.config.rows == "shared" else (None,))
+    ]
     backward = [
         MethodMemory(
             f"bp_{scope} {name}{suffix}", about, _backprop(program, layers, batch, scope, size, checkpointed)
@@ -102,15 +106,16 @@ def _about(scope: str, checkpointed: bool) -> str:
     return f"backpropagation of {what}" + (", segments computed twice" if checkpointed else "")
 
 
-def _forward_gradients(program: Program, name: MethodName, batch: int) -> MethodMemory:
+def _forward_gradients(program: Program, name: MethodName, batch: int, rows: int | None) -> MethodMemory:
     method = METHODS[name]
+    title = name if rows is None else f"{name}, row by row"
     try:
         form = with_accumulator_output(without_softmax(program))
         config, size = batch_of(method.config, batch, batch)
-        scratch = Trainer(form, config, LinearCrossEntropy(), size).scratch_bytes
+        scratch = Trainer(form, config, LinearCrossEntropy(), size, rows_at_once=rows).scratch_bytes
     except FxpgradError as error:
-        return MethodMemory(name, method.about, None, str(error))
-    return MethodMemory(name, method.about, scratch)
+        return MethodMemory(title, method.about, None, str(error))
+    return MethodMemory(title, method.about, scratch)
 
 
 def _layers(program: Program, batch: int) -> tuple[LayerMemory, ...]:

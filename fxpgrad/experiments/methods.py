@@ -10,7 +10,7 @@ from fxpgrad.errors import InputError
 from fxpgrad.program.program import Program
 from fxpgrad.trainer.config import TrainerConfig, forwards_of_a_step
 
-MethodName = Literal["ff_lp", "ff_ft", "affine", "exact_lp"]
+MethodName = Literal["ff_lp", "ff_ft", "affine", "exact_lp", "split_ft"]
 LARGEST_BATCH = 50
 _MOST_DIRECTIONS = 64
 
@@ -53,6 +53,15 @@ METHODS: dict[MethodName, Method] = {
         "every weight and bias by forward gradients",
         TrainerConfig(scope="ft", num_directions=3, epsilon=1e-3, learning_rate=1e-3),
         30,
+    ),
+    "split_ft": Method(
+        "every 8-bit weight, kept in 16 bits of which passes read the upper byte, and the exact head",
+        TrainerConfig(
+            scope="ft", num_directions=1, epsilon=1e-2, learning_rate=1e-3, relative=True, head="exact",
+            distribution="sparse", split_bytes=True, schedule="linear",
+        ),
+        1000,
+        20,
     ),
 }  # fmt: skip
 

@@ -8,9 +8,11 @@ import json
 import numpy as np
 import pytest
 
+from fxpgrad.errors import TrainingError
 from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.head import ACCUMULATORS
 from fxpgrad.program.store import load, save
+from fxpgrad.trainer.watch import Watch
 from tests.cli.small_models import assert_refused, call, write_data
 from tests.data_folder import DATA, needs_data
 
@@ -205,3 +207,49 @@ def test_exact_head_alone_takes_one_inference_a_step(tmp_path, classifier, data)
     report = adapt(classifier.path, data, tmp_path / "o.fxp", "--method", "exact_lp")
     assert report["forwards"] == report["steps"] == 300
     assert report["accuracy_after"] > report["accuracy_before"]
+
+
+def test_rows_change_the_scratch_only(tmp_path, classifier, data):
+    whole = adapt(classifier.path, data, tmp_path / "a.fxp", "--method", "ff_ft", "--steps", 4)
+    parts = adapt(classifier.path, data, tmp_path / "b.fxp", "--method", "ff_ft", "--steps", 4, "--rows", 1)
+    assert parts["weights_sha256"] == whole["weights_sha256"]
+    assert parts["scratch_bytes"] < whole["scratch_bytes"]
+
+
+def test_a_hopeless_run_leaves_its_best_state_and_says_so(tmp_path, classifier, data, monkeypatch):
+    output, steps = tmp_path / "a.fxp", []
+    observe = Watch.observe
+
+    def give_up(watch, report):
+        steps.append(report)
+        if len(steps) == 120:
+            raise TrainingError("stopped at step 119: by this test")
+        observe(watch, report)
+
+    monkeypatch.setattr(Watch, "observe", give_up)
+    options = ("--method", "ff_ft", "--steps", 200, "--epsilon", 0.02, "--learning-rate", 0.05)
+    result = call("adapt", classifier.path, "--data", data, "-o", output, "--json", *options)
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert all(word in result.stderr for word in ("stopped at step 119", "the best", str(output)))
+    assert "stopped at step 119" in json.loads(result.stdout)["stopped"]
+    before = json.loads(call("evaluate", classifier.path, "--data", data, "--json").stdout)["accuracy"]
+    after = json.loads(call("evaluate", output, "--data", data, "--json").stdout)["accuracy"]
+    assert after > before
+
+
+@needs_data(RESNET)
+def test_eight_bit_weights_of_a_tflite_file_learn(tmp_path):
+    pytest.importorskip("tflite")
+    model, output = DATA / RESNET, tmp_path / "a.tflite"
+    rng = np.random.default_rng(0)
+    x = rng.integers(-128, 128, (20, 32, 32, 3)).astype(np.int8)
+    data = write_data(tmp_path / "d.npz", x=x, y=np.arange(20) % 10)
+    report = adapt(model, data, output, "--method", "split_ft", "--steps", 12, "--learning-rate", 0.03)
+    assert report["loss_last"] < report["loss_first"]
+    old, new = load_program(model), load_program(output)
+    changed = [
+        name for name, c in old.constants.items() if not np.array_equal(c.data, new.constants[name].data)
+    ]
+    assert sum("bias" not in name for name in changed) > 5
+    assert all(new.constants[name].data.dtype == old.constants[name].data.dtype for name in changed)

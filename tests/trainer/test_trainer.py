@@ -329,7 +329,9 @@ def test_a_cut_through_a_residual_branch_is_refused() -> None:
         split_before(program, 1)
 
 
-@pytest.mark.parametrize("settings", [{}, {"head": "exact"}, {"scope": "lp", "head": "exact"}, {"rows": "split"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"head": "exact"}, {"scope": "lp", "head": "exact"}, {"rows": "split"}]
+)
 @pytest.mark.parametrize("how", [{}, {"threads": 2}, {"paired": True}])
 def test_rows_one_inference_at_a_time_change_the_scratch_only(settings, how):
     program, x, y = image_program()
