@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fxpgrad.errors import InputError
@@ -105,3 +107,15 @@ def test_an_unknown_preset_names_the_nearest(tmp_path):
             written(tmp_path, GOOD.partition("[quick]")[0] + "[[methods]]\nname = 'a'\ntimes = 0.0\n"),
             quick=True,
         )
+
+
+def test_the_preset_of_the_documentation_is_sound(tmp_path):
+    page = Path(__file__).resolve().parents[2] / "docs" / "experiments.md"
+    if not page.exists():
+        pytest.skip("the documentation is not beside these tests")
+    block = page.read_text().split("```toml\n")[1].split("```")[0]
+    preset = load_preset(written(tmp_path, block))
+    check_keys(preset)
+    assert len(preset.methods) == 3
+    for name in preset_names():
+        assert f"`{name}`" in page.read_text()
