@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ from fxpgrad.tasks.few_shot_data import FewShotData, few_shot_omniglot, load_cub
 from fxpgrad.tasks.npz_data import load_arrays, required_array
 from fxpgrad.tasks.shifts import shift_episode
 from fxpgrad.tasks.splits import split_by_seed
+from fxpgrad.trainer.alignment import Alignment, align, measure_moments
+from fxpgrad.trainer.units import scale_of
+from fxpgrad_kernels.training.gain import ONE
 
 _HEADROOM = {8: 1.0, 16: 1.25}
 _CALIBRATION = 256
@@ -62,6 +65,8 @@ class Case:
         The model file's Program.
     tflite : bytes
         The content of a .tflite model file; empty for other kinds.
+    alignment : Alignment or None
+        What has been done to the network already.
     frozen : set of str
         Constants that the file has no place for, so that they cannot be trained.
     """
@@ -74,7 +79,13 @@ class Case:
     ranges: Ranges | None = None
     file: Program | None = None
     tflite: bytes = b""
+    alignment: Alignment | None = None
     frozen: frozenset[str] = frozenset()
+
+    @property
+    def spent(self) -> float:
+        """Inferences of each training sample that have been spent already."""
+        return 0.0 if self.alignment is None else self.alignment.forwards / len(self.train_y)
 
     def quantized(self, weight_bits: int) -> Graph:
         """Return the quantized Graph with weights of so many bits."""
@@ -108,20 +119,54 @@ def check_keys(preset: Preset) -> None:
             raise InputError(f"preset {preset.name} has no axis {missing[0]!r} in its tasks")
 
 
-def make_case(preset: Preset, task: Mapping[str, Any], folder: Path) -> Case:
-    """Return a task of a preset; data files are looked for under `folder`."""
+def make_case(preset: Preset, task: Mapping[str, Any], folder: Path, aligned: int = 0) -> Case:
+    """Return a task of a preset; data files are looked for under `folder`.
+
+    aligned: align the network first, on so many training samples.
+    """
     maker = {"shift": _shift, "few_shot": _few_shot, "file": _file}[preset.kind]
-    return maker(preset.data, task, folder)
+    return maker(preset.data, task, folder, aligned)
 
 
-def _shift(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path) -> Case:
+def _aligned(
+    graph: Graph, ranges: Ranges, usual: NDArray[np.float32], x: NDArray[np.float32]
+) -> tuple[Graph, Alignment]:
+    """Return the float Graph of the aligned 8-bit network.
+
+    usual: real samples of the kind that the network was made for; x: as they are now.
+    """
+    program = lower(quantize_graph(graph, ranges, 8))
+    info = program.tensors[program.inputs[0]]
+    alignment = align(program, measure_moments(program, quantize_input(info, usual)), quantize_input(info, x))
+    calls = {call.name: call for call in program.calls}
+    tensors = dict(graph.tensors)
+    for name, gains in alignment.gains.items():
+        weights, bias = (program.constants[calls[name].constants[role]] for role in ("weights", "bias"))
+        gain = np.broadcast_to(gains / ONE, bias.data.shape)
+        real = alignment.biases[name] * scale_of(bias) * gain
+        shape = [1] * weights.data.ndim
+        shape[weights.axis] = -1
+        old = np.asarray(graph.tensors[weights.name].data)
+        tensors[weights.name] = replace(
+            graph.tensors[weights.name], data=(old * gain.reshape(shape)).astype(np.float32)
+        )
+        tensors[bias.name] = replace(graph.tensors[bias.name], data=real.astype(np.float32))
+    return replace(graph, tensors=tensors), alignment
+
+
+def _shift(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, aligned: int) -> Case:
     """A CIFAR network and images as a bad sensor gives them: a share to adapt by, the rest to judge on."""
     graph, ranges = _cifar_network(str(folder / data["net"]), str(folder / data["calibration"]))
     path, count = str(folder / data["images"]), data.get("count")
     labels = load_cifar(path, count).labels
     seen = normalize(_corrupted(path, count, task["corruption"], task["severity"]))
     train, test = split_by_seed(len(labels), 0, data.get("share", 0.9))
-    return Case(seen[train], labels[train], seen[test], labels[test], graph, ranges)
+    alignment = None
+    if aligned:
+        usual = normalize(load_cifar(folder / data["calibration"], _CALIBRATION).images)
+        graph, alignment = _aligned(graph, ranges, usual, seen[train][:aligned])
+    parts = seen[train], labels[train], seen[test], labels[test]
+    return Case(*parts, graph, ranges, alignment=alignment)
 
 
 @functools.lru_cache(maxsize=2)
@@ -136,15 +181,19 @@ def _cifar_network(path: str, calibration: str) -> tuple[Graph, Ranges]:
     return graph, calibrate(graph, normalize(load_cifar(calibration, _CALIBRATION).images))
 
 
-def _few_shot(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path) -> Case:
+def _few_shot(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, aligned: int) -> Case:
     """An episode, and a backbone with the prototype classifier of its support set on it."""
     images = _few_shot_data(task["set"], str(folder))
     net = task["net"]
     path = None if net == "bundled" else str(folder / data.get("backbones", "") / net)
-    graph, ranges, features_of, scale = _backbone(path, task["set"], str(folder))
+    graph, ranges, features_of, usual = _backbone(path, task["set"], str(folder))
+    scale, alignment = distance_scale(path), None
     shape = data["ways"], data["shots"], data["queries"]
     drawn = images.sample_episode(data.get("task_seed", 0), task["task"], *shape, task["split"])
     episode = images.to_real(shift_episode(drawn, data.get("sensor", "none")))
+    if aligned:
+        graph, alignment = _aligned(graph, ranges, usual, episode.support_x[:aligned])
+        features_of = lower(quantize_graph(graph, ranges, 16, headroom=_HEADROOM[16]))
     info = features_of.tensors[features_of.outputs[0]]
     given = quantize_input(features_of.tensors[features_of.inputs[0]], episode.support_x)
     features = (run_program(features_of, given).astype(np.float64) - info.zero_point) * info.scale
@@ -152,7 +201,8 @@ def _few_shot(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path) ->
     headed = attach_prototype_head(graph, prototypes, scale)
     logits = 2 * scale * features @ prototypes.T - scale * (prototypes**2).sum(axis=1)
     ranges = {**ranges, headed.outputs[0]: (float(logits.min()), float(logits.max()))}
-    return Case(episode.support_x, episode.support_y, episode.query_x, episode.query_y, headed, ranges)
+    parts = episode.support_x, episode.support_y, episode.query_x, episode.query_y
+    return Case(*parts, headed, ranges, alignment=alignment)
 
 
 @functools.cache
@@ -170,22 +220,23 @@ def _few_shot_data(name: str, folder: str) -> FewShotData:
 
 
 @functools.cache
-def _backbone(path: str | None, name: str, folder: str) -> tuple[Graph, Ranges, Program, float]:
-    """Return a backbone's float Graph, its ranges, its Program (16w8a) and the scale of its distances.
+def _backbone(path: str | None, name: str, folder: str) -> tuple[Graph, Ranges, Program, NDArray[np.float32]]:
+    """Return a backbone's float Graph, its ranges, its Program (16w8a) and the images that ranges are of.
 
-    Ranges are those of base images, or of any where a set has none (CUB).
+    Those are base images, or any where a set has none (CUB).
     """
     data = _few_shot_data(name, folder)
     rows = data.rows("base")
     rows = rows if len(rows) else np.arange(len(data.labels))
     chosen = rows[:: max(1, len(rows) // _CALIBRATION)][:_CALIBRATION]
     graph = fold_batch_norm(backbone_graph(path, data.shape))
-    ranges = calibrate(graph, data.real(data.images[chosen]))
+    usual = data.real(data.images[chosen])
+    ranges = calibrate(graph, usual)
     program = lower(quantize_graph(graph, ranges, 16, headroom=_HEADROOM[16]))
-    return graph, ranges, program, distance_scale(path)
+    return graph, ranges, program, usual
 
 
-def _file(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path) -> Case:
+def _file(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, aligned: int) -> Case:
     """A model file of int8 input, and samples for it, shifted.
 
     The .npz file holds `x` int8 in the model's own steps, or uint8 images (`x` or `images`) of which the
@@ -204,8 +255,14 @@ def _file(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path) -> Cas
     content = read_model(path)
     tflite = file_kind(content, path) == "tflite"
     frozen = unwritable_constants(content, program) if tflite else frozenset[str]()
-    parts = x[train], y[train], x[test], y[test]
-    return Case(*parts, file=program, tflite=content if tflite else b"", frozen=frozen)
+    parts, alignment = (x[train], y[train], x[test], y[test]), None
+    if aligned:
+        usual, _ = _samples(str(folder / task["data"]), data.get("count"), "none")
+        target = measure_moments(program, usual[train][-_CALIBRATION:])
+        alignment = align(program, target, x[train][:aligned], frozen)
+        program = alignment.program
+    content = content if tflite else b""
+    return Case(*parts, file=program, tflite=content, alignment=alignment, frozen=frozen)
 
 
 @functools.lru_cache(maxsize=2)

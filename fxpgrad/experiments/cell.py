@@ -24,6 +24,7 @@ from fxpgrad.experiments.witness import count_differences
 from fxpgrad.program.head import with_accumulator_output, without_softmax
 from fxpgrad.program.program import Program
 from fxpgrad.program.threads import run_on_threads
+from fxpgrad.trainer.alignment import Layers
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.trainer import Trainer
@@ -60,6 +61,7 @@ def settings_of(preset: Preset, cell: Cell) -> Record:
         "baseline": cell.method.baseline,
         "weight_bits": cell.method.weight_bits,
         **({"probe": True} if cell.method.probe else {}),
+        **({"align": cell.method.align} if cell.method.align else {}),
         "trainer": cell.method.trainer,
         "rate_of": cell.method.rate_of,
         "options": cell.method.options,
@@ -74,7 +76,7 @@ def key_of(settings: Mapping[str, Any]) -> str:
 def run_cell(preset: Preset, cell: Cell, folder: str) -> Record:
     """Run a cell and return its record (see docs/experiments.md for the fields)."""
     settings = settings_of(preset, cell)
-    case = make_case(preset, cell.task, Path(folder))
+    case = make_case(preset, cell.task, Path(folder), cell.method.align)
     started = time.perf_counter()
     if not cell.method.times:
         found = _untrained(case, cell.method)
@@ -110,7 +112,18 @@ def _accuracy(case: Case, program: Program) -> float:
 def _untrained(case: Case, method: MethodPreset) -> Record:
     program = case.program(method.weight_bits)
     accuracy = _accuracy(case, program)
-    return {"accuracy": accuracy, "forwards_done": 0, "steps": 0, "samples": len(case.test_y), "curve": []}
+    return {
+        "accuracy": accuracy, "forwards_done": case.spent, "steps": 0, "samples": len(case.test_y),
+        "curve": [], **_witness(case, {}),
+    }  # fmt: skip
+
+
+def _witness(case: Case, layers: Layers) -> Record:
+    """Return what tflite-micro says of the values, written into the case's file, if it is one."""
+    if not case.tflite:
+        return {}
+    merged = layers if case.alignment is None else case.alignment.merged(layers)
+    return dict(count_differences(case.tflite, merged, case.test_x))
 
 
 def _points(preset: Preset, steps: int) -> set[int]:
@@ -122,7 +135,8 @@ def _points(preset: Preset, steps: int) -> set[int]:
 def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
     config = cell.method.config(cell.rate, cell.seed)
     config, batch = batch_of(config, len(case.train_y), min(preset.batch, len(case.train_y)))
-    steps = steps_of(config, preset.forwards * cell.method.times, len(case.train_y), batch)
+    budget = preset.forwards * cell.method.times - case.spent
+    steps = steps_of(config, budget, len(case.train_y), batch)
     whole = case.program(cell.method.weight_bits)
     form = with_accumulator_output(without_softmax(whole))
     x = case.integers(whole, case.train_x)
@@ -137,7 +151,7 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
     def measure(_: object) -> None:
         if trainer.steps_taken in points:
             seconds = round(time.perf_counter() - started, 2)
-            done = trainer.forwards * trainer.steps_taken * batch / len(case.train_y)
+            done = case.spent + trainer.forwards * trainer.steps_taken * batch / len(case.train_y)
             curve.append([round(done, 4), seconds, _accuracy(case, trainer.adapted())])
 
     record: Record = {"stopped": ""}
@@ -154,14 +168,14 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
         "accuracy": _accuracy(case, after),
         "samples": len(case.test_y),
         "steps": trainer.steps_taken,
-        "forwards_done": trainer.forwards * trainer.steps_taken * batch / len(case.train_y),
+        "forwards_done": case.spent + trainer.forwards * trainer.steps_taken * batch / len(case.train_y),
         "loss_first": float(np.mean(losses[:tenth])) if losses else None,
         "loss_last": float(np.mean(losses[-tenth:])) if losses else None,
         "scratch_bytes": trainer.scratch_bytes,
         "weights_sha256": after.constants_sha256(),
         "config": asdict(config),
         "curve": curve,
-        **(count_differences(case.tflite, trainer.trained_layers(), case.test_x) if case.tflite else {}),
+        **_witness(case, trainer.trained_layers()),
     }
 
 
@@ -178,7 +192,7 @@ def _by_baseline(preset: Preset, cell: Cell, case: Case) -> Record:
     method, samples = cell.method, len(case.train_y)
     if cell.rate is None or case.graph is None:
         raise InputError(f"method {method.name!r}: a baseline needs a rate, and a task with a float network")
-    batch, forwards = min(preset.batch, samples), preset.forwards * method.times
+    batch, forwards = min(preset.batch, samples), preset.forwards * method.times - case.spent
     extra: dict[str, Any] = dict(method.options)
     if method.baseline.startswith("ff_"):
         config, batch = batch_of(method.config(cell.rate, cell.seed), samples, batch)
@@ -192,7 +206,7 @@ def _by_baseline(preset: Preset, cell: Cell, case: Case) -> Record:
         if run.steps in points:
             seconds = round(time.perf_counter() - started, 2)
             accuracy = run.accuracy(case.test_x, case.test_y)
-            curve.append([round(run.forwards * batch / samples, 4), seconds, accuracy])
+            curve.append([round(case.spent + run.forwards * batch / samples, 4), seconds, accuracy])
 
     run = run_baseline(
         method.baseline, case.graph, case.quantized(method.weight_bits), case.train_x, case.train_y, steps,
@@ -202,7 +216,7 @@ def _by_baseline(preset: Preset, cell: Cell, case: Case) -> Record:
         "accuracy": run.accuracy(case.test_x, case.test_y),
         "samples": len(case.test_y),
         "steps": steps,
-        "forwards_done": run.forwards * batch / samples,
+        "forwards_done": case.spent + run.forwards * batch / samples,
         "weights_sha256": _digest(run.parameters),
         "stopped": "",
         "curve": curve,

@@ -39,6 +39,8 @@ class MethodPreset:
         Which setting of the trainer a rate is.
     probe : bool
         Measure the window of epsilons first, and take epsilon from it.
+    align : int
+        Align layers first (`fxpgrad.trainer.alignment`), on so many training samples without their labels.
     trainer : dict
         Fields of `TrainerConfig`.
     sweep : dict
@@ -55,6 +57,7 @@ class MethodPreset:
     rates: list[float] = field(default_factory=list)
     rate_of: str = "learning_rate"
     probe: bool = False
+    align: int = 0
     trainer: dict[str, Any] = field(default_factory=dict)
     sweep: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
@@ -91,7 +94,7 @@ class MethodPreset:
                 MethodPreset(
                     f"{self.name} {text}", f"{self.title or self.name}, {text}", self.baseline,
                     self.weight_bits, self.times, self.rates, self.rate_of, self.probe,
-                    {**self.trainer, **chosen}, {}, self.options,
+                    self.align, {**self.trainer, **chosen}, {}, self.options,
                 )
             )  # fmt: skip
         return methods

@@ -258,18 +258,26 @@ def with_trained(
     """
     arrays = {item.name: item.read.copy() for item in trainables if item.role != "gain"}
     arrays |= {name: data.copy() for name, data in others.items()}
-    scales: dict[str, NDArray[np.float64]] = {}
+    gains = {item.call: item.values for item in trainables if item.role == "gain"}
+    return with_multiplied_gains(program, gains, arrays)
+
+
+def with_multiplied_gains(
+    program: Program, gains: Mapping[str, NDArray[np.int32]], arrays: Mapping[str, NDArray[Any]]
+) -> Program:
+    """Return the Program with gains, by call, in its multipliers and scales, and with other new constants."""
+    changed, scales = dict(arrays), dict[str, NDArray[np.float64]]()
     calls = {call.name: call for call in program.calls}
-    for item in (item for item in trainables if item.role == "gain"):
-        names = calls[item.call].constants
+    for name, gain in gains.items():
+        names = calls[name].constants
         old = [program.constants[names[role]].data for role in ("multiplier", "shift")]
         new = [np.empty_like(array) for array in old]
-        scale_multipliers(*old, item.values, *new)
-        arrays |= {names[role]: array for role, array in zip(("multiplier", "shift"), new, strict=True)}
+        scale_multipliers(*old, gain, *new)
+        changed |= {names[role]: array for role, array in zip(("multiplier", "shift"), new, strict=True)}
         for role in ("weights", "bias"):
             constant = program.constants[names[role]]
-            scales[constant.name] = scale_of(constant) * trained_values(item)
-    trained = program.with_constants(arrays)
+            scales[constant.name] = scale_of(constant) * (np.clip(gain, LOWEST, HIGHEST) / ONE)
+    trained = program.with_constants(changed)
     constants = {
         name: dataclasses.replace(constant, scale=scales.get(name, constant.scale))
         for name, constant in trained.constants.items()

@@ -48,6 +48,7 @@ _MODULES: tuple[str, ...] = (
     "softmax.softmax",
     "svdf.svdf",
     "training.accumulator_bound",
+    "training.alignment",
     "training.direction",
     "training.exact_gradient",
     "training.gain",

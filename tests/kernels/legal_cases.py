@@ -48,7 +48,7 @@ from tests.kernels.legal_numbers import any_profile, integers, requantization
 from tests.kernels.legal_training_cases import by_position, direction, outer_products, trained_layer, training
 from tests.kernels.loss import test_cross_entropy, test_prototypes, test_residuals
 from tests.kernels.random import test_philox
-from tests.kernels.training import test_scalars
+from tests.kernels.training import test_alignment, test_scalars
 
 Case = dict[str, Any]
 Generator = np.random.Generator
@@ -280,6 +280,8 @@ DRAWS: dict[str, Draw] = {
     "constant": lambda spec, rng: test_shape.constant_case(rng, spec),
     **dict.fromkeys(("softmax", "log_softmax"), lambda spec, rng: test_softmax.softmax_case(rng, spec.name)),
     "svdf": named(test_svdf.legal_case),
+    "channel_moments": plain(test_alignment.any_values),
+    "align_channels": plain(test_alignment.any_alignment),
     **dict.fromkeys(("channel", "scale_multipliers"), trained_layer),
     "add_outer_products": outer_products,
     **dict.fromkeys(
