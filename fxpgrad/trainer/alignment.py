@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError
-from fxpgrad.program.execute import Executor, check_input, only_input
+from fxpgrad.program.execute import Executor, check_input, only_input, positive
 from fxpgrad.program.program import Call, Program
 from fxpgrad.program.prove import with_proved_accumulators
 from fxpgrad.trainer.scopes import gain_count
 from fxpgrad.trainer.trainable import with_multiplied_gains
 from fxpgrad_kernels.training.alignment import align_channels, channel_moments
-from fxpgrad_kernels.training.gain import ONE
+from fxpgrad_kernels.training.gain import HIGHEST, LOWEST, ONE
+
+_SWEEPS = 2
 
 Layers = Mapping[str, Mapping[str, NDArray[Any]]]
 
@@ -82,6 +84,7 @@ def align(
     target: Mapping[str, Moments],
     x: NDArray[Any],
     frozen: frozenset[str] = frozenset(),
+    sweeps: int = _SWEEPS,
 ) -> Alignment:
     """Give the layers the target's means and deviations on x.
 
@@ -95,6 +98,8 @@ def align(
         Unlabelled samples as they are now, of the Program's input type.
     frozen : set of str
         Biases that stay as they are.
+    sweeps : int >= 1
+        How often each layer is measured and moved. A clamp makes one move fall short of its aim or beyond it.
 
     Raises
     ------
@@ -107,7 +112,7 @@ def align(
     biases: dict[str, NDArray[np.int32]] = {}
     aligned, calls = program, [call for call in program.calls if _is_aligned(program, call)]
     run = 0
-    for call in calls:
+    for call in [call for call in calls for _ in range(positive("sweeps", sweeps))]:
         channels = program.constants[call.constants["bias"]].data.size
         known = target.get(call.name)
         if known is None or known.values.shape != (3, channels):
@@ -125,7 +130,8 @@ def align(
         align_channels(found.values, known.values, *old, gain, bias, found.count, known.count)
         changed = {} if call.constants["bias"] in frozen else {call.constants["bias"]: bias}
         aligned = with_multiplied_gains(aligned, {call.name: gain}, changed)
-        gains[call.name] = gain
+        before = gains.get(call.name, np.full_like(gain, ONE)).astype(np.int64)
+        gains[call.name] = np.clip((before * gain) >> 30, LOWEST, HIGHEST).astype(np.int32)
         if changed:
             biases[call.name] = bias
     forwards = len(x) * run / len(program.calls)

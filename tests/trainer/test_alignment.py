@@ -1,0 +1,123 @@
+"""Alignment: layer by layer the definitions, a sensor's gain undone, and what training adds merged."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from fxpgrad.errors import InputError
+from fxpgrad.program.execute import Executor, run_program
+from fxpgrad.trainer.alignment import Moments, align, measure_moments
+from fxpgrad.trainer.config import TrainerConfig
+from fxpgrad.trainer.objective import LinearCrossEntropy
+from fxpgrad.trainer.trainable import with_multiplied_gains
+from fxpgrad.trainer.trainer import Trainer
+from fxpgrad_kernels.training.alignment_ref import align_channels_ref, channel_moments_ref
+from tests.trainer.small_programs import image_program
+
+DIM = TrainerConfig(
+    scope="affine",
+    rows="split",
+    num_directions=10,
+    epsilon=3e-2,
+    learning_rate=1e-2,
+    distribution="rademacher",
+)
+
+
+def dimmed(x, program):
+    """The same images with a third of the contrast and an offset."""
+    zero_point = program.tensors[program.inputs[0]].zero_point
+    return np.clip((x.astype(np.int64) - zero_point) // 3 + zero_point + 12, -128, 127).astype(np.int8)
+
+
+def tensors(program, x):
+    return dict(Executor(program, len(x)).layers(x))
+
+
+def test_moments_are_those_of_every_layer_but_the_last():
+    program, x, _ = image_program(8)
+    moments = measure_moments(program, x)
+    values = tensors(program, x)
+    weighted = [call for call in program.calls if "weights" in call.constants]
+    assert list(moments) == [call.name for call in weighted[:-1]]
+    for call in weighted[:-1]:
+        info = program.tensors[call.output]
+        flat = values[call.output].reshape(-1, info.shape[-1])
+        wanted = channel_moments_ref(flat, info.zero_point, call.parameters["clamp_low"])
+        np.testing.assert_array_equal(moments[call.name].values, wanted)
+        assert moments[call.name].count == len(flat)
+
+
+def test_alignment_takes_the_layers_in_order_by_the_definition():
+    program, x, _ = image_program(8)
+    target, shifted = measure_moments(program, x), dimmed(x, program)
+    alignment, now = align(program, target, shifted, sweeps=1), program
+    for call in [call for call in program.calls if call.name in target]:
+        info = program.tensors[call.output]
+        flat = tensors(now, shifted)[call.output].reshape(-1, info.shape[-1])
+        found = channel_moments_ref(flat, info.zero_point, call.parameters["clamp_low"])
+        old = [now.constants[call.constants[role]].data for role in ("bias", "multiplier", "shift")]
+        known = target[call.name]
+        gain, bias = align_channels_ref(
+            found, known.values, *old, len(flat), known.count, gains=alignment.gains[call.name].size
+        )
+        np.testing.assert_array_equal(alignment.gains[call.name], gain)
+        np.testing.assert_array_equal(alignment.biases[call.name], bias)
+        now = with_multiplied_gains(now, {call.name: gain}, {call.constants["bias"]: bias})
+    np.testing.assert_array_equal(run_program(alignment.program, x), run_program(now, x))
+
+
+def distance(program, target, x):
+    """Mean difference of the channels' means from the target's, in output steps."""
+    found = measure_moments(program, x)
+    off = [m.values[0] / m.count - target[name].values[0] / target[name].count for name, m in found.items()]
+    return float(np.abs(np.concatenate(off)).mean())
+
+
+def test_what_a_dim_sensor_shifts_comes_back():
+    program, x, _ = image_program(8)
+    target, shifted = measure_moments(program, x), dimmed(x, program)
+    alignment = align(program, target, shifted)
+    assert distance(alignment.program, target, shifted) < 0.5 * distance(program, target, shifted)
+    assert 0 < alignment.forwards <= 2 * len(target) * len(x)
+    once = align(program, target, shifted, sweeps=1)
+    assert once.forwards == alignment.forwards / 2
+    assert distance(alignment.program, target, shifted) < distance(once.program, target, shifted)
+
+
+def test_frozen_biases_stay_and_a_target_of_another_network_is_refused():
+    program, x, _ = image_program(8)
+    target, shifted = measure_moments(program, x), dimmed(x, program)
+    biases = frozenset(call.constants["bias"] for call in program.calls if "bias" in call.constants)
+    alignment = align(program, target, shifted, biases)
+    assert alignment.biases == {}
+    for name in biases:
+        np.testing.assert_array_equal(alignment.program.constants[name].data, program.constants[name].data)
+    name = next(iter(target))
+    for wrong in ({}, {**target, name: Moments(np.zeros((3, 99), np.int64), 5)}):
+        with pytest.raises(InputError, match=f"no moments of layer {name}"):
+            align(program, wrong, shifted)
+    with pytest.raises(InputError, match="is empty"):
+        align(program, target, shifted[:0])
+
+
+@pytest.mark.parametrize("head", ["forward", "exact"])
+def test_training_from_an_aligned_network_merges_into_the_first_one(head):
+    program, x, y = image_program(8)
+    target, shifted = measure_moments(program, x), dimmed(x, program)
+    alignment = align(program, target, shifted)
+    config = dataclasses.replace(DIM, head=head)
+    trainer = Trainer(alignment.program, config, LinearCrossEntropy(), len(x))
+    trainer.fit(shifted, y, 5)
+    merged = alignment.merged(trainer.trained_layers())
+    after = trainer.adapted()
+    calls = {call.name: call for call in program.calls}
+    for name, values in merged.items():
+        constants = calls[name].constants
+        np.testing.assert_array_equal(values["bias"], after.constants[constants["bias"]].data)
+        if "gain" in values:
+            scale = program.constants[constants["weights"]].scale * values["gain"]
+            np.testing.assert_allclose(after.constants[constants["weights"]].scale, scale, rtol=1e-8)
