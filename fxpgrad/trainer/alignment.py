@@ -128,12 +128,12 @@ def align(
         gain = np.full(gain_count(program, call), ONE, np.int32)
         bias = np.empty_like(old[0])
         align_channels(found.values, known.values, *old, gain, bias, found.count, known.count)
-        changed = {} if call.constants["bias"] in frozen else {call.constants["bias"]: bias}
-        aligned = with_multiplied_gains(aligned, {call.name: gain}, changed)
         before = gains.get(call.name, np.full_like(gain, ONE)).astype(np.int64)
         gains[call.name] = np.clip((before * gain) >> 30, LOWEST, HIGHEST).astype(np.int32)
-        if changed:
+        if call.constants["bias"] not in frozen:
             biases[call.name] = bias
+        changed = {own.constants["bias"]: biases[own.name] for own in calls if own.name in biases}
+        aligned = with_multiplied_gains(program, gains, changed)
     forwards = len(x) * run / len(program.calls)
     return Alignment(with_proved_accumulators(aligned), gains, biases, forwards)
 
