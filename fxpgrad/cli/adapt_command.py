@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 from rich.progress import MofNCompleteColumn, TextColumn
 from rich.table import Table
 
@@ -40,9 +42,11 @@ from fxpgrad.experiments.evaluate import evaluate
 from fxpgrad.experiments.methods import METHODS, MethodName, batch_of, default_method, steps_of
 from fxpgrad.files import write_atomically
 from fxpgrad.importers.model_file import file_kind, read_model
+from fxpgrad.program.execute import check_input
 from fxpgrad.program.program import Program
+from fxpgrad.program.real_values import quantize_input
 from fxpgrad.program.store import save
-from fxpgrad.tasks.npz_data import LabelledData, load_labelled
+from fxpgrad.tasks.npz_data import LabelledData, load_arrays, load_labelled, required_array
 from fxpgrad.trainer.config import DistributionName, FormName, RoundingName, TrainerConfig
 from fxpgrad.trainer.report import StepReport
 
@@ -130,6 +134,12 @@ def _default(field: str) -> str:
     help="Train the model's own last layer, or a prototype classifier put on its features.",
 )
 @click.option(
+    "--like",
+    type=FILE_NAME,
+    help=".npz file (x) with samples of what the model was made for, without labels: biases and "
+    "multipliers are aligned first, so that layers put out for the data what they put out for these.",
+)
+@click.option(
     "--threads",
     type=click.IntRange(min=1),
     default=1,
@@ -161,6 +171,7 @@ def adapt_command(
     steps: int | None,
     batch: int | None,
     head: HeadChoice,
+    like: str | None,
     threads: int,
     paired: bool,
     rows_at_once: int | None,
@@ -200,6 +211,7 @@ def adapt_command(
             count,
             batch=size,
             head=head,
+            like=None if like is None else _samples_like(like, program, real),
             threads=threads,
             paired=paired,
             rows_at_once=rows_at_once,
@@ -243,6 +255,15 @@ def _content_to_patch(model: str, output: str, program: Program, head: HeadChoic
             "an .fxp name"
         )
     return content
+
+
+def _samples_like(path: str, program: Program, real: bool) -> NDArray[Any]:
+    """Return unlabelled samples of a file in the Program's input integers."""
+    x = required_array(load_arrays(path), "x", path)
+    info = program.tensors[program.inputs[0]]
+    samples = quantize_input(info, x) if real else x
+    check_input(info, samples)
+    return np.ascontiguousarray(samples)
 
 
 def _config(method: MethodName, given: dict[str, Any]) -> TrainerConfig:

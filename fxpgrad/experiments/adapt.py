@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from fxpgrad.importers.model_file import program_from
 from fxpgrad.importers.tflite_writer import LayerValues, layers_without_bias, write_layers
 from fxpgrad.program.head import has_linear_head, with_accumulator_output, without_softmax
 from fxpgrad.program.program import Program
+from fxpgrad.trainer.alignment import Layers, align, measure_moments
 from fxpgrad.trainer.config import TrainerConfig, forwards_of_a_step
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.report import TrainingReport
@@ -24,7 +25,7 @@ from fxpgrad.trainer.trainer import OnStep, Trainer
 from fxpgrad.trainer.window import measure_window, window_forwards
 
 HeadChoice = Literal["auto", "linear", "prototypes"]
-Layers = Mapping[str, Mapping[str, NDArray[Any]]]
+_MOST_ALIGNED = 256
 DISTANCE_SCALE = "distance_scale"  # the metadata entry of a backbone trained with prototypes
 
 
@@ -107,6 +108,7 @@ def adapt(
     rows_at_once: int | None = None,
     frozen: frozenset[str] = frozenset(),
     find_epsilon: bool = False,
+    like: NDArray[Any] | None = None,
     try_writing: Callable[[Layers], object] | None = None,
     on_step: OnStep | None = None,
 ) -> AdaptedProgram:
@@ -133,6 +135,9 @@ def adapt(
         Names of constants that are not trained.
     find_epsilon
         Measure the window of epsilons first (`measure_window`) and take epsilon from it, in relative units.
+    like
+        Unlabelled samples of what the Program was made for, of its input type: align the layers first (see
+        `fxpgrad.trainer.alignment`), on at most 256 samples of each kind.
     try_writing
         Called with the layers (see `AdaptedProgram`) before the first step: what cannot be written in the
         end is better refused then.
@@ -148,8 +153,18 @@ def adapt(
         Training has grown a layer until its accumulators no longer fit.
     """
     kind = choose_head(program, head)
-    before = _with_head(program, kind, x, y)
+    alignment = None
+    if like is not None:
+        target = measure_moments(program, like[:_MOST_ALIGNED])
+        alignment = align(program, target, x[:: -(-len(x) // _MOST_ALIGNED)], frozen)
+    start = program if alignment is None else alignment.program
+    before = _with_head(start, kind, x, y)
     config, size = batch_of(config, len(x), batch)
+
+    def all_layers() -> Layers:
+        trained = trainer.trained_layers()
+        return trained if alignment is None else alignment.merged(trained)
+
     form, objective, extra = with_accumulator_output(without_softmax(before)), LinearCrossEntropy(), 0
     if find_epsilon:
         window = measure_window(form, config, objective, x, y, size, frozen=frozen)
@@ -167,15 +182,15 @@ def adapt(
         rows_at_once=rows_at_once,
     )
     if try_writing is not None:
-        try_writing(trainer.trained_layers())
+        try_writing(all_layers())
     report = trainer.fit(x, y, steps, on_step, keep_best=True)
     after = trainer.write_into(before)
     return AdaptedProgram(
         after,
-        trainer.trained_layers(),
+        all_layers(),
         kind,
         report,
-        evaluate(before, x, y).accuracy,
+        evaluate(_with_head(program, kind, x, y), x, y).accuracy,
         evaluate(after, x, y).accuracy,
         trainer.scratch_bytes,
         config.epsilon,
