@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.adapt import unwritable_constants
-from fxpgrad.experiments.preset import Preset, require_known
+from fxpgrad.experiments.evaluate import class_count
+from fxpgrad.experiments.kinds import FEW_SHOT_FILES, shift_of_file
+from fxpgrad.experiments.preset import Preset
 from fxpgrad.graph.graph import Graph
 from fxpgrad.importers.model_file import file_kind, load_program, read_model
 from fxpgrad.program.execute import run_program
@@ -25,7 +27,7 @@ from fxpgrad.tasks.backbone import attach_prototype_head, backbone_graph, class_
 from fxpgrad.tasks.cifar_resnet import load_cifar, normalize, resnet_graph
 from fxpgrad.tasks.corruptions import corrupt
 from fxpgrad.tasks.few_shot_data import FewShotData, few_shot_omniglot, load_cub, load_tiny_imagenet
-from fxpgrad.tasks.npz_data import load_arrays, required_array
+from fxpgrad.tasks.npz_data import checked_labels, load_arrays, required_array
 from fxpgrad.tasks.shifts import shift_episode
 from fxpgrad.tasks.splits import split_by_seed
 from fxpgrad.trainer.alignment import Alignment, align, measure_moments
@@ -34,17 +36,6 @@ from fxpgrad_kernels.training.gain import ONE
 
 _HEADROOM = {8: 1.0, 16: 1.25}
 _CALIBRATION = 256
-_KEYS = {
-    "shift": {
-        "data": ("net", "images", "calibration", "count", "share"),
-        "tasks": ("corruption", "severity"),
-    },
-    "few_shot": {
-        "data": ("ways", "shots", "queries", "task_seed", "backbones", "sensor"),
-        "tasks": ("set", "net", "split", "task"),
-    },
-    "file": {"data": ("count", "share"), "tasks": ("model", "data", "shift")},
-}
 Ranges = Mapping[str, tuple[float, float]]
 
 
@@ -102,25 +93,8 @@ class Case:
         return quantize_input(program.tensors[program.inputs[0]], x) if self.file is None else x
 
 
-def check_keys(preset: Preset) -> None:
-    """Raise `InputError` for data, tasks or validation keys that the preset's kind does not know."""
-    known = _KEYS[preset.kind]
-    for table, keys in (
-        ("data", preset.data),
-        ("tasks", preset.tasks),
-        ("validation", preset.validation),
-    ):
-        allowed = list(known["data" if table == "data" else "tasks"])
-        for key in keys:
-            require_known(key, allowed, f"preset {preset.name}, {table}")
-    for axes in (preset.tasks, preset.validation):
-        missing = [key for key in known["tasks"] if axes and key not in axes]
-        if missing:
-            raise InputError(f"preset {preset.name} has no axis {missing[0]!r} in its tasks")
-
-
 def make_case(preset: Preset, task: Mapping[str, Any], folder: Path, aligned: int = 0) -> Case:
-    """Return a task of a preset; data files are looked for under `folder`.
+    """Return a task of a preset that `check_keys` has passed; data files are looked for under `folder`.
 
     aligned: align the network first, on so many training samples.
     """
@@ -209,14 +183,8 @@ def _few_shot(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, al
 def _few_shot_data(name: str, folder: str) -> FewShotData:
     if name == "omniglot":
         return few_shot_omniglot()
-    loaders = {
-        "tiny_imagenet": (load_tiny_imagenet, "fewshot/tinyimagenet32_50.npz"),
-        "cub": (load_cub, "fewshot/cub10_84.npz"),
-    }
-    if name not in loaders:
-        raise InputError(f"set must be one of omniglot, {', '.join(loaders)}; got {name!r}")
-    load, file = loaders[name]
-    return load(Path(folder) / file)
+    load = {"tiny_imagenet": load_tiny_imagenet, "cub": load_cub}[name]
+    return load(Path(folder) / FEW_SHOT_FILES[name])
 
 
 @functools.cache
@@ -251,6 +219,11 @@ def _file(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, aligne
         raise InputError(
             f"{path} takes {info.dtype} {info.shape}; the samples of {task['data']} are int8 {x.shape[1:]}"
         )
+    classes = class_count(program)
+    if int(y.max()) >= classes:
+        raise InputError(
+            f"labels in {task['data']} must be in 0..{classes - 1}, as {path} has it; got {y.max()}"
+        )
     train, test = split_by_seed(len(y), 0, data.get("share", 0.9))
     content = read_model(path)
     tflite = file_kind(content, path) == "tflite"
@@ -268,16 +241,18 @@ def _file(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, aligne
 @functools.lru_cache(maxsize=2)
 def _samples(path: str, count: int | None, shift: str) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
     arrays = load_arrays(path)
-    x = required_array(arrays, "images" if "images" in arrays else "x", path)[:count]
-    y = required_array(arrays, "labels" if "labels" in arrays else "y", path)[:count].astype(np.int32)
-    name, _, amount = shift.partition(" ")
+    x = required_array(arrays, "images" if "images" in arrays else "x", path)
+    if x.dtype not in (np.int8, np.uint8) or x.ndim < 2:
+        raise InputError(f"samples in {path} must be int8 or uint8 [n, ...]; got {x.dtype} {x.shape}")
+    y = checked_labels(required_array(arrays, "labels" if "labels" in arrays else "y", path), len(x), None)
+    x, y = x[:count], y[:count]
+    found = shift_of_file(shift)
+    if found is None:
+        raise InputError(f"shift must be 'none', 'noise N', or '<corruption> <severity>'; got {shift!r}")
+    name, amount = found
     if name not in ("none", "noise"):
-        if x.dtype != np.uint8 or not amount.isdigit():
-            raise InputError(
-                f"shift {shift!r} must be 'none', 'noise N', or '<corruption> <severity>' of images"
-            )
         x = corrupt(x, name, int(amount), 0)
     steps = x.astype(np.int64) - (128 if x.dtype == np.uint8 else 0)
     if name == "noise":
-        steps = steps + np.rint(np.random.default_rng(0).normal(0, float(amount), x.shape)).astype(np.int64)
+        steps = steps + np.rint(np.random.default_rng(0).normal(0, amount, x.shape)).astype(np.int64)
     return np.clip(steps, -128, 127).astype(np.int8), y

@@ -12,11 +12,16 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fxpgrad.errors import InputError
+from fxpgrad.experiments.baselines import BASELINES
 from fxpgrad.trainer.config import TrainerConfig
 
 Kind = Literal["shift", "few_shot", "file"]
 _SUFFIX = ".toml"
 _NUMBERS = (int, float)
+_MOST_FORWARDS = 1e6  # of a sample: beyond it a slip of the pen is likelier than patience
+_MOST_CHECKPOINTS = 1000
+_MOST_TASKS = 10**6
+_OPTIONS = {"optimizer": "str", "momentum": "float", "last": "int", "whole_head": "bool", "schedule": "str"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +69,46 @@ class MethodPreset:
 
     def __post_init__(self) -> None:
         where = f"method {self.name!r}"
+        if not self.name:
+            raise InputError("a method of the preset has an empty name")
         if self.weight_bits not in (8, 16):
             raise InputError(f"{where}: weight_bits must be 8 or 16; got {self.weight_bits}")
         if self.rate_of not in ("learning_rate", "head_rate"):
             raise InputError(f"{where}: rate_of must be 'learning_rate' or 'head_rate'; got {self.rate_of!r}")
         if self.baseline and (self.trainer or self.sweep) and not self.baseline.startswith("ff_"):
             raise InputError(f"{where}: trainer settings are for forward gradients, not for {self.baseline}")
+        if not (0 <= self.times <= _MOST_FORWARDS):
+            raise InputError(f"{where}: times must be in [0, {_MOST_FORWARDS:g}]; got {self.times}")
         if self.times and not self.rates:
             raise InputError(f"{where}: rates must hold at least one learning rate")
-        self.config(self.rates[0] if self.rates else None, 0)
+        if len(set(self.rates)) < len(self.rates):
+            raise InputError(f"{where}: rates must differ; got {self.rates}")
+        for key in ("seed", *([self.rate_of] if self.rates else [])):
+            if key in self.trainer or key in self.sweep:
+                raise InputError(
+                    f"{where}: {key} is no trainer setting of a preset: seeds and rates say which there are"
+                )
+        self._check_baseline(where)
+        rates: list[float | None] = [*self.rates] or [None]
+        for rate in rates:
+            try:
+                self.config(rate, 0)
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from error
+
+    def _check_baseline(self, where: str) -> None:
+        if self.baseline and self.baseline not in BASELINES:
+            raise InputError(
+                f"{where}: baseline must be one of {', '.join(BASELINES)}; got {self.baseline!r}"
+            )
+        if self.baseline and self.probe:
+            raise InputError(f"{where}: probe is for the integer trainer, not for {self.baseline}")
+        if self.options and (not self.baseline or self.baseline.startswith("ff_")):
+            raise InputError(f"{where}: options are for baselines of backpropagation")
+        for key, value in self.options.items():
+            require_known(key, list(_OPTIONS), f"options of {where}")
+            if not _fits(value, _OPTIONS[key]):
+                raise InputError(f"options of {where}: {key} must be {_OPTIONS[key]}; got {value!r}")
 
     def config(self, rate: float | None, seed: int) -> TrainerConfig:
         """Return the trainer's settings at a rate."""
@@ -86,6 +122,11 @@ class MethodPreset:
         """Return one method for each combination of the sweep's values."""
         if not self.sweep:
             return [self]
+        for key, listed in self.sweep.items():
+            if not isinstance(listed, list) or not listed:
+                raise InputError(
+                    f"method {self.name!r}: sweep must hold lists that are not empty; got {key} = {listed!r}"
+                )
         methods = []
         for values in itertools.product(*self.sweep.values()):
             chosen = dict(zip(self.sweep, values, strict=True))
@@ -150,16 +191,30 @@ class Preset:
             raise InputError(f"preset {self.name} needs methods of different names; got {names}")
         if self.compare and self.compare not in names:
             raise InputError(f"preset {self.name}: compare must name a method; got {self.compare!r}")
-        if self.forwards <= 0 or self.batch < 1 or self.checkpoints < 0 or not self.seeds:
+        if not self.name or self.name.startswith(".") or set(self.name) & set("/\\\0"):
+            raise InputError(f"preset {self.name!r}: its name must do for a file, without any folder")
+        if not 0 < self.forwards <= _MOST_FORWARDS or self.batch < 1:
             raise InputError(
-                f"preset {self.name}: forwards and batch must be positive, checkpoints at least 0, and seeds "
-                "not empty"
+                f"preset {self.name}: forwards and batch must be positive, forwards at most "
+                f"{_MOST_FORWARDS:g}; got {self.forwards} and {self.batch}"
+            )
+        if not 0 <= self.checkpoints <= _MOST_CHECKPOINTS:
+            raise InputError(
+                f"preset {self.name}: checkpoints must be in 0..{_MOST_CHECKPOINTS}; got {self.checkpoints}"
+            )
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or not _are_seeds(self.seeds):
+            raise InputError(
+                f"preset {self.name}: seeds must be different integers in [0, 2**63); got {self.seeds}"
             )
         searching = [method.name for method in self.methods if len(method.rates) > 1 and method.times]
         if searching and not self.validation:
             raise InputError(
                 f"preset {self.name}: {searching[0]} has several rates but there is no validation"
             )
+
+
+def _are_seeds(seeds: list[int]) -> bool:
+    return all(0 <= seed < 2**63 for seed in seeds)
 
 
 def preset_names() -> list[str]:
@@ -195,6 +250,8 @@ def load_preset(name: str, *, quick: bool = False) -> Preset:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"preset {name} is not TOML: {error}") from error
     shorter = table.pop("quick", {})
+    if not isinstance(shorter, dict):
+        raise InputError(f"preset {name}: quick must be a table; got {shorter!r}")
     if quick:
         if not shorter:
             raise InputError(f"preset {name} has no table 'quick'")
@@ -241,7 +298,7 @@ def _axes(table: Any, where: str) -> dict[str, list[Any]]:
         raise InputError(f"{where} must be a table of lists")
     axes = {}
     for key, value in table.items():
-        count = isinstance(value, int) and not isinstance(value, bool) and value > 0
+        count = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST_TASKS
         if not count and not (isinstance(value, list) and value):
             raise InputError(f"{where}: {key} must be a list that is not empty, or a number; got {value!r}")
         axes[key] = list(range(value)) if isinstance(value, int) else value

@@ -84,7 +84,7 @@ def load_labelled(
     if real:
         x = quantize_input(info, x)
     check_input(info, x)
-    return LabelledData(np.ascontiguousarray(x), _checked_labels(arrays["y"], len(x), classes))
+    return LabelledData(np.ascontiguousarray(x), checked_labels(arrays["y"], len(x), classes))
 
 
 def load_array(path: str | Path) -> NDArray[Any]:
@@ -190,13 +190,16 @@ def _store_error(path: str | Path, kind: str, error: BaseException) -> StoreErro
     return StoreError(f"{path} is not a readable {kind} file: {reason}")
 
 
-def _checked_labels(y: NDArray[Any], samples: int, classes: int | None) -> NDArray[np.int32]:
+def checked_labels(y: NDArray[Any], samples: int, classes: int | None) -> NDArray[np.int32]:
+    """Return y as int32 [samples]; raise `InputError` unless it is one label in 0..classes-1 a sample."""
     if y.dtype.kind not in "iu":
         raise InputError(f"labels y must be integers; got {y.dtype}")
     if y.ndim != 1:
         raise InputError(f"labels y must have shape ({samples},), one per sample; got {y.shape}")
     if len(y) != samples:
         raise InputError(f"x holds {samples} samples but y {len(y)} labels; they must be as many")
+    if not samples:
+        raise InputError("there are no samples")
     lowest, highest = int(y.min()), int(y.max())
     limit = 2**31 if classes is None else classes
     if lowest < 0 or highest >= limit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -128,12 +128,15 @@ class TrainerConfig:
                 raise InputError(f"{name} must be an integer in [{low}, {high}]; got {value!r}")
         for name in ("epsilon", "learning_rate", "head_rate"):
             value = getattr(self, name)
-            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+            if not (_is_number(value) and 0 < value <= sys.float_info.max):
                 raise InputError(f"{name} must be a positive finite number; got {value!r}")
         for name, (least, most) in _REAL.items():
             value = getattr(self, name)
-            if not (isinstance(value, (int, float)) and least <= value <= most):
+            if not (_is_number(value) and least <= value <= most):
                 raise InputError(f"{name} must be a number in [{least:g}, {most:g}]; got {value!r}")
+        for name in ("relative", "split_bytes", "train_bias"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} must be true or false; got {getattr(self, name)!r}")
         self._check_combinations()
 
     def _check_combinations(self) -> None:
@@ -172,6 +175,10 @@ def forwards_of_a_step(config: TrainerConfig) -> int:
         return 1
     climbing = 2 if config.sharpness else 0
     return climbing + 2 * (config.num_directions if config.rows == "shared" else 1)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 _CHOICES = {

@@ -179,11 +179,12 @@ def _probe_steps(
     unit: one unit in steps. A sparse probe of a size e below one step is one step with the probability e^2,
     which has the same mean square.
     """
-    wanted, density = config.epsilon * unit, 1.0
+    with np.errstate(over="ignore"):  # too large a one is refused below
+        wanted, density = config.epsilon * unit, 1.0
     if config.split_bytes and role == "weights":
         wanted = np.maximum(wanted, 1.0)
     if config.distribution == "sparse" and role == "weights":
-        wanted = config.epsilon * unit
+        wanted = np.minimum(config.epsilon * unit, 1e100)
         density = min(1.0, max(float(np.mean(np.square(wanted))), 2.0**-16))
         wanted = np.maximum(wanted / math.sqrt(density), 1.0)
     steps = np.rint(wanted)

@@ -306,6 +306,8 @@ def update_scale(real: NDArray[np.float64], name: str, *, least: float = 0.0) ->
     TrainingError
         The shift would be beyond 30; the message names what is trained.
     """
+    if not np.isfinite(real).all() or not math.isfinite(least):
+        raise TrainingError(f"learning rate too large for {name}: a step would exceed the integer range")
     _, exponent = np.frexp(np.maximum(real, least))
     multiplier = np.rint(np.ldexp(real, 31 - exponent)).astype(np.int64)
     overflow = multiplier == 2**31

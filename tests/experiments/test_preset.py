@@ -8,7 +8,7 @@ import pytest
 
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.baselines import BASELINES
-from fxpgrad.experiments.cases import check_keys
+from fxpgrad.experiments.kinds import check_keys
 from fxpgrad.experiments.preset import combinations, load_preset, preset_names
 
 GOOD = """
@@ -119,3 +119,64 @@ def test_the_preset_of_the_documentation_is_sound(tmp_path):
     assert len(preset.methods) == 3
     for name in preset_names():
         assert f"`{name}`" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("title", "title", ""),  # as it is: nothing to object to
+        ("[1e-2, 3e-2]", "0.1", "sweep must hold lists that are not empty; got epsilon = 0.1"),
+        ("[1e-2, 3e-2]", "[]", "sweep must hold lists that are not empty"),
+        ("[1e-2, 3e-2]", '["a"]', "epsilon must be a positive finite number; got 'a'"),
+        ("epsilon = [1e-2, 3e-2]", "seed = [1, 2]", "seed is no trainer setting of a preset"),
+        ("epsilon = [1e-2, 3e-2]", "learning_rate = [1e-3]", "learning_rate is no trainer setting"),
+        ("epsilon = [1e-2, 3e-2]", 'relative = ["yes"]', "relative must be true or false; got 'yes'"),
+        ("rates = [1e-3]", "rates = [1e-3, -1.0]", "learning_rate must be a positive finite number"),
+        ("rates = [1e-3]", "rates = [1e-3, 1e-3]", "rates must differ"),
+        ("times = 0.0", "times = nan", "times must be in"),
+        ("times = 0.0", "times = -1.0", "times must be in"),
+        ("forwards = 4", "forwards = nan", "forwards at most"),
+        ("forwards = 4", "forwards = inf", "forwards at most"),
+        ("forwards = 4", "forwards = 4\ncheckpoints = 1000000000", "checkpoints must be in"),
+        ("forwards = 4", "forwards = 4\nseeds = [0, 0]", "seeds must be different"),
+        ("forwards = 4", "forwards = 4\nseeds = [-1]", "seeds must be different integers in"),
+        ("forwards = 4", 'forwards = 4\nname = "../x"', "its name must do for a file"),
+        ("forwards = 4", 'forwards = 4\nname = ""', "its name must do for a file"),
+        ('shift = ["none", "noise 5"]', 'shift = ["none", "none"]', "shift holds a value twice"),
+        ('shift = ["none", "noise 5"]', "shift = [3]", "shift must be 'none', 'noise N'"),
+        ('shift = ["none", "noise 5"]', 'shift = ["contrast 9"]', "shift must be 'none', 'noise N'"),
+        ('shift = ["none", "noise 5"]', 'shift = ["noise nan"]', "shift must be 'none', 'noise N'"),
+        ('shift = ["none", "noise 5"]', "shift = 10000000000", "shift must be a list"),
+        ('model = ["m.fxp"]', "model = [3]", "model must be the name of a file; got 3"),
+        ('model = ["m.fxp"]', "model = [2020-01-01]", "model must be the name of a file"),
+        ("[tasks]", '[data]\ncount = "a"\n[tasks]', "data: count must be an integer of at least 2; got 'a'"),
+        ("[tasks]", "[data]\nshare = nan\n[tasks]", "data: share must be a number between 0 and 1"),
+        ("times = 0.0", 'rates = [1e-3]\nbaseline = "bpft"', "baseline must be one of"),
+        ("times = 0.0", 'rates = [1e-3]\nbaseline = "bp_ft"', "a model file has no float network"),
+        (
+            "times = 0.0", 'rates = [1e-3]\nbaseline = "bp_ft"\noptions = { optimiser = "adam" }',
+            "unknown key 'optimiser'; did you mean optimizer",
+        ),
+        ("times = 0.0", "times = 0.0\noptions = { last = 1 }", "options are for baselines"),
+    ],
+)  # fmt: skip
+def test_nonsense_is_refused_before_anything_runs(tmp_path, old, new, message):
+    assert old in GOOD
+    path = written(tmp_path, GOOD.replace(old, new, 1))
+    if not message:
+        check_keys(load_preset(path))
+        return
+    with pytest.raises(InputError, match=message):
+        check_keys(load_preset(path))
+
+
+def test_quick_must_be_a_table(tmp_path):
+    with pytest.raises(InputError, match="quick must be a table; got 3"):
+        load_preset(written(tmp_path, "quick = 3\n" + GOOD.replace("[quick]", "[data]")))
+
+
+def test_a_setting_that_a_kind_needs_is_asked_for(tmp_path):
+    text = GOOD.replace('"file"', '"few_shot"').partition("[tasks]")
+    text = f"{text[0]}[tasks]\nset = ['omniglot']\n[[methods]]\nname = 'a'\ntimes = 0.0\n"
+    with pytest.raises(InputError, match="lacks 'ways' in its table 'data'"):
+        check_keys(load_preset(written(tmp_path, text)))
