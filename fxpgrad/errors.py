@@ -37,5 +37,9 @@ class TrainingError(FxpgradError, RuntimeError):
     """A training run that cannot make progress, or a configuration that cannot train."""
 
 
+class WorkerError(FxpgradError, RuntimeError):
+    """A process that did a part of the work has died."""
+
+
 class MissingExtraError(FxpgradError, ImportError):
     """An optional package is needed; the message gives the pip command."""

@@ -20,6 +20,7 @@ from fxpgrad.experiments.cases import Case, make_case
 from fxpgrad.experiments.evaluate import evaluate
 from fxpgrad.experiments.methods import batch_of, steps_of
 from fxpgrad.experiments.preset import MethodPreset, Preset
+from fxpgrad.experiments.torch_operators import one_thread
 from fxpgrad.experiments.witness import count_differences
 from fxpgrad.program.head import with_accumulator_output, without_softmax
 from fxpgrad.program.program import Program
@@ -81,7 +82,8 @@ def run_cell(preset: Preset, cell: Cell, folder: str) -> Record:
     if not cell.method.times:
         found = _untrained(case, cell.method)
     elif cell.method.baseline:
-        found = _by_baseline(preset, cell, case)
+        with one_thread():
+            found = _by_baseline(preset, cell, case)
     else:
         found = _by_integers(preset, cell, case)
     found["seconds"] = round(time.perf_counter() - started, 2)
@@ -89,7 +91,7 @@ def run_cell(preset: Preset, cell: Cell, folder: str) -> Record:
 
 
 def _versions(method: MethodPreset) -> dict[str, str]:
-    names = ["fxpgrad", "numpy", "numba"] + (["torch"] if method.baseline else [])
+    names = ["fxpgrad", "numpy", "numba"] + (["torch"] if method.baseline and method.times else [])
     return {name: metadata.version(name) for name in names}
 
 

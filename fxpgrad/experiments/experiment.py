@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from fxpgrad.errors import InputError
-from fxpgrad.experiments.cases import check_keys
+from fxpgrad.errors import InputError, MissingExtraError, WorkerError
 from fxpgrad.experiments.cell import Cell, Record, key_of, run_cell, settings_of
+from fxpgrad.experiments.kinds import check_keys, require_files
 from fxpgrad.experiments.preset import MethodPreset, Preset, combinations
 from fxpgrad.experiments.records import Records
 
@@ -50,6 +56,13 @@ def run_experiment(
         Cells that run at the same time, in processes of their own; changes the time only.
     on_cell
         Called with cells done, cells in all and a name.
+
+    Raises
+    ------
+    InputError, StoreError, MissingExtraError
+        The preset, a file or a package of something that is yet to be run.
+    WorkerError
+        A process has died.
     """
     check_keys(preset)
     searching = [method for method in preset.methods if method.times and len(method.rates) > 1]
@@ -62,6 +75,8 @@ def run_experiment(
     tasks, seeds = combinations(preset.tasks), preset.seeds
     if not tasks:
         raise InputError(f"preset {preset.name} has no tasks")
+    if any(key_of(settings_of(preset, cell)) not in records for cell in search):
+        _require(preset, preset.methods, tasks, folder)  # better now than after the search
     total = len(search) + sum(len(tasks) * (len(seeds) if m.times else 1) for m in preset.methods)
     count = _Counter(total, on_cell)
     found = _run_all(preset, search, folder, records, processes, count)
@@ -98,6 +113,7 @@ def _run_all(
 ) -> list[Record]:
     keys = [key_of(settings_of(preset, cell)) for cell in cells]
     missing = [cell for cell, key in zip(cells, keys, strict=True) if key not in records]
+    _require(preset, [cell.method for cell in missing], [cell.task for cell in missing], folder)
     for cell, key in zip(cells, keys, strict=True):
         if key in records:
             count.add(cell.method.name)
@@ -107,29 +123,66 @@ def _run_all(
     return [records[key] for key in keys]
 
 
+def _require(
+    preset: Preset, methods: Iterable[MethodPreset], tasks: Iterable[Mapping[str, Any]], folder: Path
+) -> None:
+    """Raise if a file or a package that these methods and tasks need is not there."""
+    for task in tasks:
+        require_files(preset, task, folder)
+    for method in methods:
+        if method.baseline and method.times and importlib.util.find_spec("torch") is None:
+            raise MissingExtraError(
+                f'method {method.name!r} is a baseline, which needs PyTorch: pip install "fxpgrad[torch]"'
+            )
+
+
 def _results(preset: Preset, cells: Iterable[Cell], folder: str, processes: int) -> Iterator[Record]:
-    """Yield the records of cells as they come."""
+    """Yield the records of cells as they come; if one fails, those that are running are still awaited."""
     if processes == 1:
         yield from (run_cell(preset, cell, folder) for cell in cells)
         return
     context = multiprocessing.get_context("spawn")  # threads of this process would not survive a fork
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
-        futures: list[Future[Record]] = [pool.submit(run_cell, preset, cell, folder) for cell in cells]
+    others = set(multiprocessing.active_children())
+    failed: BaseException | None = None
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
         try:
+            with _interrupts_ignored():  # which workers inherit: Ctrl-C is for this process to answer
+                futures: list[Future[Record]] = [
+                    pool.submit(run_cell, preset, cell, folder) for cell in cells
+                ]
             for future in as_completed(futures):
-                yield future.result()
-        finally:
-            for future in futures:
-                future.cancel()
+                if future.cancelled():
+                    continue
+                error = future.exception()
+                if error is None:
+                    yield future.result()
+                elif failed is None:
+                    failed = error
+                    pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException:  # an interruption, or a disk that is full: nobody waits for the rest
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            raise
+    if isinstance(failed, BrokenProcessPool):
+        raise WorkerError(
+            "a process of the experiment has died, killed or out of memory; every result so far is kept: run "
+            "the command again to go on, with fewer --processes if memory was short"
+        ) from failed
+    if failed is not None:
+        raise failed
 
 
-def _one_thread() -> None:
-    """Keep PyTorch to one thread a process, so that its results do not depend on how many there are."""
-    try:
-        import torch  # noqa: PLC0415
-    except ImportError:
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # only that one may change it
+        yield
         return
-    torch.set_num_threads(1)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _best_rate(method: MethodPreset, found: list[Record]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -11,12 +12,13 @@ from fxpgrad.errors import StoreError
 from fxpgrad.files import write_atomically
 
 Record = dict[str, Any]
+_BEGINNING = b'{"key": "'
 
 
 class Records:
     """The records of a .jsonl file, by key.
 
-    A last line that an interrupted write has cut is dropped, and the file mended.
+    A last line that an interrupted write has cut is dropped, or ended if it is whole, and the file mended.
 
     Raises
     ------
@@ -40,7 +42,19 @@ class Records:
                 )
             self._by_key[record["key"]] = record
         if rest:
-            write_atomically(path, b"".join(line + b"\n" for line in lines))
+            self._mend(lines, rest)
+
+    def _mend(self, lines: list[bytes], rest: bytes) -> None:
+        """End or drop a last line without an end; refuse what no interrupted record begins like."""
+        record = _parsed(rest)
+        if record is not None:
+            self._by_key[record["key"]] = record
+            lines = [*lines, rest]
+        elif rest[: len(_BEGINNING)] != _BEGINNING[: len(rest)]:
+            raise StoreError(
+                f"the last line of {self._path} is not a record of an experiment; move the file away"
+            )
+        write_atomically(self._path, b"".join(line + b"\n" for line in lines))
 
     def __contains__(self, key: str) -> bool:
         return key in self._by_key
@@ -67,7 +81,7 @@ class Records:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            if self._path.exists():
+            with contextlib.suppress(OSError):
                 os.truncate(self._path, size)
             raise StoreError(f"cannot write {self._path}: {error.strerror or error}") from error
         self._by_key[record["key"]] = record

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +21,18 @@ def import_torch() -> ModuleType:
         raise MissingExtraError('backpropagation needs PyTorch: pip install "fxpgrad[torch]"') from error
     module: ModuleType = torch
     return module
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep PyTorch to one thread, so that its results do not depend on how many processors there are."""
+    torch = import_torch()
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def apply_node(torch: ModuleType, node: Node, inputs: list[Any], shape: tuple[int, ...]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import pytest
@@ -121,3 +122,30 @@ def test_bad_input_is_one_line(folder):
     (folder / "small.jsonl").unlink()
     (folder / "data.npz").unlink()
     assert_refused(run(folder), "data.npz")
+
+
+def test_what_other_processes_have_found_is_kept_where_one_fails(folder):
+    (folder / "small.toml").write_text("""
+title = "t"
+kind = "file"
+tasks = { model = ["bad.fxp", "classifier.fxp"], data = ["data.npz"], shift = ["none"] }
+methods = [{ name = "as it is", times = 0.0 }]
+""")
+    (folder / "bad.fxp").write_bytes(b"nothing")
+    assert_refused(run(folder, "--processes", 2), "bad.fxp")
+    records = [json.loads(line) for line in (folder / "small.jsonl").read_text().splitlines()]
+    assert [record["task"]["model"] for record in records] == ["classifier.fxp"]
+
+
+def test_a_baseline_without_pytorch_says_how_to_get_it_before_anything_runs(folder, monkeypatch):
+    method = '[[methods]]\nname = "bp"\nbaseline = "bp_lp"\nrates = [1e-3]\n'
+    (folder / "few.toml").write_text(f"""
+title = "t"
+kind = "few_shot"
+data = {{ ways = 2, shots = 2, queries = 2 }}
+tasks = {{ set = ["omniglot"], net = ["bundled"], split = ["novel"], task = 1 }}
+{method}""")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    result = call("experiment", folder / "few.toml", "-o", folder, "--processes", 1)
+    assert_refused(result, "'bp' is a baseline, which needs PyTorch", 'pip install "fxpgrad[torch]"')
+    assert not (folder / "few.jsonl").exists()

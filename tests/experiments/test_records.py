@@ -41,6 +41,24 @@ def test_a_foreign_file_is_refused_and_kept(tmp_path, line):
     assert path.read_text() == line + "\n"
 
 
+def test_a_last_record_without_an_end_is_kept(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"key": "a"}\n{"key": "b"}')
+    records = Records(path)
+    assert "b" in records
+    records.add({"key": "c"})
+    assert [json.loads(line)["key"] for line in path.read_text().splitlines()] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("content", ["a note without an end", '{"key": "a"}\nanother note', "{}"])
+def test_a_foreign_last_line_is_refused_and_kept(tmp_path, content):
+    path = tmp_path / "r.jsonl"
+    path.write_text(content)
+    with pytest.raises(StoreError, match="the last line of"):
+        Records(path)
+    assert path.read_text() == content
+
+
 def test_a_file_that_cannot_be_written_is_an_error_that_names_it(tmp_path):
     records = Records(tmp_path / "nowhere" / "r.jsonl")
     with pytest.raises(StoreError, match=r"cannot write .*r\.jsonl"):
