@@ -33,6 +33,7 @@ from fxpgrad_kernels.training.perturb_ref import (
 from fxpgrad_kernels.training.steps import high_product, is_narrow, saturate, take_step
 
 BLOCK = 5 * 2048 + SCRATCH_BYTES  # workspace bytes: 2048 weights at a time; 320 + SCRATCH_BYTES work, slower
+_COUNTED = np.int64(2**14)  # weights at a time: those of one channel that saturate are counted in 16 bits
 _NARROW_EPSILON = np.int64(8191)  # 127 * epsilon / 32 and what leads to it fit 16 bits
 
 
@@ -168,7 +169,13 @@ def perturb(
 def perturb_along(weights, epsilon, z, output, sign):
     """Perturb weights along a given z, in the exact form; return how many saturated."""
     per_channel = np.int64(weights.size // epsilon.size)
-    return _run(weights, epsilon, z, output, np.int64(0), per_channel, sign, np.int64(0))
+    saturated, start = np.int64(0), np.int64(0)
+    while start < z.size:
+        end = min(np.int64(start + _COUNTED), np.int64(z.size))
+        drawn = z[start:end]
+        saturated += _run(weights, epsilon, drawn, output, start, per_channel, sign, np.int64(0))
+        start = end
+    return saturated
 
 
 @kernel

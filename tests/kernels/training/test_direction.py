@@ -185,3 +185,16 @@ def test_the_parts_put_together_are_the_plain_perturbation(distribution):
     kernel_named("fill_direction").function(table, noise(BLOCK), z, *numbers, 0, int(distribution))
     kernel_named("perturb_along_w16").function(values, epsilon, z, found, -1)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("suffix", ["w8", "w16"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_every_saturated_weight_of_a_long_channel_is_counted(suffix, channels):
+    """More of them than 16 bits can count, all in one channel."""
+    count, dtype = 80000, {"w8": np.int8, "w16": np.int16}[suffix]
+    limit = np.iinfo(dtype).max
+    values, z = np.full(count, limit, dtype), np.full(count, 32, np.int8)
+    output = np.zeros(count, dtype)
+    kernel = kernel_named(f"perturb_along_{suffix}").function
+    assert kernel(values, np.full(channels, 8191, np.int32), z, output, 1) == count
+    assert (output == limit).all()
