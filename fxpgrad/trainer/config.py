@@ -78,7 +78,7 @@ class TrainerConfig:
         Centre the probes where the last step, taken once more so many times, would lead. 0: off.
     weight_decay : float >= 0
         A step also takes learning rate * weight_decay off every probed weight, relative to it; not off
-        biases, gains and an exact head.
+        biases, gains and an exact head. Not with a mask.
     form : {"exact", "paper"}
         dz = 1/32 with an exact unit, or the paper's dz = 0.0276 whose unit 36 shrinks every weight
         by 0.8 % in both passes.
@@ -148,6 +148,10 @@ class TrainerConfig:
         if self.mask == "none" and self.density != 1.0:
             raise InputError(
                 f"density {self.density:g} needs a mask: choose 'largest', 'smallest' or 'random'"
+            )
+        if self.mask != "none" and self.weight_decay:
+            raise InputError(
+                "weight_decay would shrink the weights that a mask leaves alone: take one of them"
             )
         if self.rows == "split" and self.sharpness:
             raise InputError("sharpness needs a direction that sees the whole batch: choose rows 'shared'")

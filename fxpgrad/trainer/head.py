@@ -102,7 +102,10 @@ class ExactHead:
         self._weights = program.constants[self._call.constants["weights"]].data
         self._bias = program.constants[self._call.constants["bias"]].data
         self._rows = rows
-        self._shifts = {"weights": self._coarse, "bias": 0}
+        self._shifts = {
+            "weights": self._coarse,
+            "bias": max(0, self._coarse - 8),
+        }  # of 2**23, and 2**15, a row
         self._rate = 1.0
         self._real: dict[str, NDArray[np.float64]] = {}
         self._scales: dict[str, tuple[NDArray[np.int32], NDArray[np.int32]]] = {}
@@ -112,7 +115,7 @@ class ExactHead:
         features = self._program.tensors[self._call.inputs[0]].scale
         size = max(squares / self._rows, 1.0) * features**2  # squared length of a feature vector
         step = self._config.head_rate / size / (self._rows * 2.0**FRACTION_BITS)
-        factors = {"weights": features * 2.0**self._coarse, "bias": 1.0}
+        factors = {"weights": features * 2.0**self._coarse, "bias": 2.0 ** self._shifts["bias"]}
         constants = self._program.constants
         self._real = {
             role: step * factors[role] / scale_of(constants[name]) for role, name in self.names.items()

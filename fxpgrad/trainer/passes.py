@@ -151,7 +151,9 @@ def rows_of_an_inference(rows: int, wanted: int | None, objective: Objective) ->
     if wanted is None:
         return rows
     if positive("rows_at_once", wanted) > rows or rows % wanted:
-        raise InputError(f"rows_at_once must divide {rows}, the rows that a direction sees; got {wanted}")
+        raise InputError(
+            f"the rows of one inference must divide {rows}, those that a direction sees; got {wanted}"
+        )
     if wanted < rows and not isinstance(objective, LinearCrossEntropy):
         raise InputError("rows_at_once is for the linear cross-entropy, a sum over rows; this loss needs all")
     return wanted

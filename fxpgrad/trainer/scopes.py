@@ -32,7 +32,7 @@ def make_trainables(
     ------
     TrainingError
         A weight tensor whose probe rounds to zero in every channel (message: its step and the
-        smallest epsilon that would move it), or a tensor without a scale.
+        smallest epsilon that would move it), or all that is trained; or a tensor without a scale.
     """
     numbers = tensor_numbers(program)
     calls = trained_calls(program, config)
@@ -55,12 +55,13 @@ def make_trainables(
         raise TrainingError(
             f"blocks must be at most {len(calls)}, the number of trained layers; got {config.blocks}"
         )
-    trainables = [
-        _make(program, call, role, numbers, config, blocks[call.name])
-        for call in calls
-        for role in trained_roles(call, config)
-        if call.constants.get(role) not in frozen
-    ]
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large is refused by name
+        trainables = [
+            _make(program, call, role, numbers, config, blocks[call.name])
+            for call in calls
+            for role in trained_roles(call, config)
+            if call.constants.get(role) not in frozen
+        ]
     dead = [item.name for item in trainables if item.role == "weights" and not item.epsilon.any()]
     if dead:
         scale = program.constants[dead[0]].scale
@@ -69,6 +70,11 @@ def make_trainables(
             f"epsilon {config.epsilon:g} rounds to zero steps of every channel of {dead[0]} "
             f"(and of {len(dead) - 1} more tensors): both passes would be equal and nothing could be "
             f"learned; use epsilon of at least {float(scale.min()) / 2:.3g}, 16-bit weights, or sparse signs"
+        )
+    if trainables and not any(item.epsilon.any() for item in trainables):
+        raise TrainingError(
+            f"epsilon {config.epsilon:g} rounds to zero steps of all that the scope {config.scope} trains: "
+            "both passes would be equal and nothing could be learned; use a larger epsilon"
         )
     return tuple(trainables)
 
@@ -179,8 +185,7 @@ def _probe_steps(
     unit: one unit in steps. A sparse probe of a size e below one step is one step with the probability e^2,
     which has the same mean square.
     """
-    with np.errstate(over="ignore"):  # too large a one is refused below
-        wanted, density = config.epsilon * unit, 1.0
+    wanted, density = config.epsilon * unit, 1.0
     if config.split_bytes and role == "weights":
         wanted = np.maximum(wanted, 1.0)
     if config.distribution == "sparse" and role == "weights":

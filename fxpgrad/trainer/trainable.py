@@ -43,7 +43,7 @@ class Parts:
     uphill, ahead : (int32 [channels], int32 [channels])
         Multiplier and shift of the moves of the probes' centre.
     decay : int32 [channels]
-        Weight decay of a step, in 2**(shift - 31); rewritten with the rate.
+        Weight decay of a step, in 2**(shift - 31), 0 where nothing is trained; rewritten with the rate.
     decayed : float
         The share that a step at the full rate takes off.
     """
@@ -109,7 +109,7 @@ class Trainable:
         self.multiplier[:], self.shift[:] = update_scale(rate * self.real, self.name, least=decayed)
         if self.parts is not None:
             decay = np.rint(decayed * 2.0 ** (31 - self.shift.astype(np.float64)))
-            self.parts.decay[:] = np.minimum(decay, 2**31 - 1)
+            self.parts.decay[:] = np.where(self.real > 0, np.minimum(decay, 2**31 - 1), 0)
             ahead = update_scale(self.look_ahead * rate * self.real, self.name)
             self.parts.ahead[0][:], self.parts.ahead[1][:] = ahead
 

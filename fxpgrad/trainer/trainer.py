@@ -84,6 +84,11 @@ class Trainer:
         if not isinstance(paired, bool):
             raise InputError(f"paired must be True or False; got {paired!r}")
         self.trainables = make_trainables(program, config, frozen)
+        if not self.trainables and config.head != "exact":
+            raise TrainingError(
+                f"nothing is left to train in the scope {config.scope}: what it has is frozen, or biases "
+                "that train_bias leaves out; choose another scope, or an exact head"
+            )
         names = {item.call for item in self.trainables} or {program.calls[-1].name}
         first = min(index for index, call in enumerate(program.calls) if call.name in names)
         self._frozen, active = split_before(program, first)
@@ -271,6 +276,7 @@ class Trainer:
                 if not (keep_best and best.is_better_than_first):
                     raise
                 best.restore()
+                self._widths.forget()
                 if self._head is not None:
                     self._head.refresh(self._executor)
                 stopped = f"{error}. The values are those after step {best.step}, the best"

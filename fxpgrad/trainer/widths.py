@@ -77,6 +77,10 @@ class AccumulatorWidths:
             self._chosen = {**self._chosen, **found}
         return self._chosen
 
+    def forget(self) -> None:
+        """Look at every layer again before the next step: its values have been put back."""
+        self._due = [0] * len(self._layers)
+
     def _width(self, index: int, layer: _Layer, step: int) -> int:
         now = _bound(layer, layer.present_weights(), layer.bias)
         saturated = layer.most + int(np.abs(layer.bias.astype(np.int64)).max()) + layer.bias_reach
@@ -96,7 +100,7 @@ class AccumulatorWidths:
                 raise TrainingError(
                     f"training has grown the weights too far: {error}; or use a smaller learning rate"
                 ) from error
-        self._due[index] = step + 1 + max((2**31 - 1 - limit) // layer.growth, 0)
+        self._due[index] = step + 1 + max((2**31 - 1 - limit) // max(layer.growth, 1), 0)
         return bits
 
     def _required(self, layer: _Layer, limit: int) -> int:

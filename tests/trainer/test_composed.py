@@ -44,7 +44,10 @@ PARTS = {
     "magnitude": {"scalar": "magnitude"},
     "all": {
         "split_bytes": True, "mask": "random", "density": 0.5, "momentum": 0.5, "sharpness": 0.5,
-        "look_ahead": 1.0, "weight_decay": 0.01, "scalar": "magnitude",
+        "look_ahead": 1.0, "scalar": "magnitude",
+    },
+    "all that goes with decay, split": {
+        "split_bytes": True, "momentum": 0.5, "look_ahead": 1.0, "weight_decay": 0.01, "scalar": "magnitude",
     },
 }  # fmt: skip
 EVERY_PART = pytest.mark.parametrize("name", PARTS)
@@ -263,6 +266,10 @@ def test_scratch_grows_by_a_slab_only():
         ({"weight_decay": -1}, "weight_decay must be"),
         ({"rows": "split", "sharpness": 1.0}, "sharpness needs a direction that sees the whole batch"),
         ({"scope": "affine", "split_bytes": True}, "neither a mask nor split bytes"),
+        ({"mask": "random", "density": 0.5, "weight_decay": 0.1}, "weights that a mask leaves alone"),
+        ({"relative": "yes"}, "relative must be true or false"),
+        ({"epsilon": True}, "epsilon must be a positive finite number"),
+        ({"epsilon": 10**400}, "epsilon must be a positive finite number"),
         ({"form": "paper", "distribution": "gaussian", "momentum": 0.5}, "the paper's plain estimator"),
         ({"blocks": 0}, "blocks must be an integer"),
     ],
