@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import signal
 import threading
@@ -21,6 +20,7 @@ from fxpgrad.experiments.cell import Cell, Record, key_of, run_cell, settings_of
 from fxpgrad.experiments.kinds import check_keys, require_files
 from fxpgrad.experiments.preset import MethodPreset, Preset, combinations
 from fxpgrad.experiments.records import Records
+from fxpgrad.experiments.torch_operators import torch_is_there
 
 OnCell = Callable[[int, int, str], None]
 
@@ -130,7 +130,7 @@ def _require(
     for task in tasks:
         require_files(preset, task, folder)
     for method in methods:
-        if method.baseline and method.times and importlib.util.find_spec("torch") is None:
+        if method.baseline and method.times and not torch_is_there():
             raise MissingExtraError(
                 f'method {method.name!r} is a baseline, which needs PyTorch: pip install "fxpgrad[torch]"'
             )

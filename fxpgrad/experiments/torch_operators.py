@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,14 @@ def import_torch() -> ModuleType:
         raise MissingExtraError('backpropagation needs PyTorch: pip install "fxpgrad[torch]"') from error
     module: ModuleType = torch
     return module
+
+
+def torch_is_there() -> bool:
+    """Tell, without the seconds of an import, whether PyTorch is installed."""
+    try:
+        return importlib.util.find_spec("torch") is not None
+    except ImportError:
+        return False
 
 
 @contextmanager
