@@ -12,7 +12,7 @@ from fxpgrad.program.execute import Executor
 from fxpgrad.program.program import Call
 from fxpgrad.trainer.composer import SLAB, slabs_within
 from fxpgrad.trainer.trainable import Trainable
-from fxpgrad_kernels.spec import aligned_zeros
+from fxpgrad_kernels.spec import Records, aligned_zeros
 
 Trained = Mapping[str, Sequence[Trainable]]
 _LINE = 64
@@ -20,7 +20,10 @@ _SLAB = 2**15  # weights: with both perturbed copies and panels they stay in a s
 
 
 class LayerScratch:
-    """Room for one perturbed layer: a slab of its weights, its bias, and all of it as its kernel reads it."""
+    """Room for one perturbed layer: a slab of its weights, its bias, and what its kernel reads of it.
+
+    Where no weights are trained, the kernel reads the executor's: the room holds a record of the rest.
+    """
 
     def __init__(self, executor: Executor, trained: Trained) -> None:
         self._bytes = aligned_zeros(
@@ -28,7 +31,9 @@ class LayerScratch:
                 (
                     _lined(_scratch_bytes(item, slabs_of(call, item)) for item in trained[call.name])
                     + _lined(size for _, size in _scaled_bytes(executor, call, trained[call.name]))
-                    + _lined(array.nbytes for array in executor.prepared[call.name].values())
+                    + _lined(
+                        array.nbytes for array in _new_arrays(executor, call, trained[call.name]).values()
+                    )
                     for call in executor.program.calls
                     if call.name in trained
                 ),
@@ -45,7 +50,10 @@ class LayerScratch:
     def views(
         self, executor: Executor, call: Call, items: Sequence[Trainable]
     ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-        """Return flat places for one layer's values by role and for its prepared arrays by name."""
+        """Return flat places for one layer's values by role and for its prepared arrays by name.
+
+        Where no weights are among the values, the only prepared array is the record.
+        """
         offset = 0
 
         def take(nbytes: int, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -58,8 +66,20 @@ class LayerScratch:
         }
         for role, size in _scaled_bytes(executor, call, items):
             values[role] = take(size, np.dtype("int32"))
-        prepared = executor.prepared[call.name]
+        prepared = _new_arrays(executor, call, items)
         return values, {name: take(array.nbytes, array.dtype) for name, array in prepared.items()}
+
+
+def _new_arrays(executor: Executor, call: Call, items: Sequence[Trainable]) -> dict[str, NDArray[Any]]:
+    """Return those of the executor's prepared arrays that differ in a perturbed layer."""
+    prepared, records = executor.prepared[call.name], records_of(call, items)
+    return prepared if records is None else {records.array: prepared[records.array]}
+
+
+def records_of(call: Call, items: Sequence[Trainable]) -> Records | None:
+    """Return how the call is prepared without its weights; None where they are trained."""
+    weights_stay = all(item.role != "weights" for item in items)
+    return call.spec.preparation.records if call.spec.preparation and weights_stay else None
 
 
 def _scaled_bytes(executor: Executor, call: Call, items: Sequence[Trainable]) -> list[tuple[str, int]]:

@@ -1,8 +1,8 @@
 """Probes: the perturbed inferences of a step, each direction's two passes in one native call.
 
-A probe never comes back to Python between layers: drawing z, perturbing a layer, putting its weights in
-reading order and running it are calls on a tape, whose words for the step, the direction and the sign
-are rewritten from probe to probe.
+A probe never comes back to Python between layers: drawing z, perturbing a layer, putting it in reading
+order (its weights too, if they are perturbed) and running it are calls on a tape, whose words for the step,
+the direction and the sign are rewritten from probe to probe.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from fxpgrad.program.program import Call, Program
 from fxpgrad.trainer.composer import Composer, Places
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.guidance import Guidance
-from fxpgrad.trainer.layer_scratch import LayerScratch, Trained, slabs_of
+from fxpgrad.trainer.layer_scratch import LayerScratch, Trained, records_of, slabs_of
 from fxpgrad.trainer.trainable import Trainable, distribution_code, form_code
 from fxpgrad_kernels.random.distributions import direction_table
 from fxpgrad_kernels.registry import kernel_named
+from fxpgrad_kernels.spec import Records
 from fxpgrad_kernels.tape import Tape
 from fxpgrad_kernels.training.perturb import BLOCK
 
@@ -158,9 +159,7 @@ class _ProbeTape:
             self._add_weights(probe, bound, own["weights"], places, changed)
         else:
             for one, arrays, (_, prepared) in zip(bound, changed, places, strict=True):
-                self._add_preparation(
-                    call, {**one.arguments(), **arrays}, prepared, dict.fromkeys(prepared, 0)
-                )
+                self._add_records(call, records_of(call, items), {**one.arguments(), **arrays}, prepared)
         for one, arrays, (_, prepared) in zip(bound, changed, places, strict=True):
             words = self._tape.add(
                 call.spec.function, call.spec.arguments, {**one.arguments(), **arrays, **prepared}
@@ -214,6 +213,21 @@ class _ProbeTape:
                 "new_shift": own["shift"],
             }
             self._places.note(self._tape.add(spec.function, spec.arguments, arguments), result="clipped")
+
+    def _add_records(
+        self,
+        call: Call,
+        records: Records | None,
+        arguments: Mapping[str, Any],
+        prepared: Mapping[str, NDArray[Any]],
+    ) -> None:
+        """Prepare the record of a layer whose weights stay where the executor has them."""
+        if records is None:
+            self._add_preparation(call, arguments, prepared, dict.fromkeys(prepared, 0))
+            return
+        new = {f"new_{records.array}": prepared[records.array]}
+        words = self._tape.add(records.function, call.spec.record_arguments, {**arguments, **new})
+        self._widths.setdefault(call.name, []).append(words["accumulator_bits"])
 
     def _add_preparation(
         self,

@@ -7,7 +7,7 @@ legal inputs from it, and later the C emitter and the conformance harness read t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -75,6 +75,25 @@ def aligned_zeros(elements: int, dtype: str) -> NDArray[Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Records:
+    """How a kernel is prepared for other constants with the same weights, whose order is left alone.
+
+    Attributes
+    ----------
+    function : Numba dispatcher
+        Called positionally with `KernelSpec.record_arguments`: the constants, all prepared arrays as
+        `Preparation.function` has written them for the same weights and parameters, the new record, and the
+        parameters. Writes every element of the new record, as `Preparation.function` would, and reads
+        none of it.
+    array : str
+        The one prepared array that depends on other constants than the weights.
+    """
+
+    function: Any
+    array: str
+
+
+@dataclass(frozen=True, slots=True)
 class Preparation:
     """How a kernel's constants are put into the order in which it reads them, once for many calls.
 
@@ -89,11 +108,14 @@ class Preparation:
         If not 0, channels (the first axis of every constant) may be prepared in parts, so many or a
         multiple of it at a time: the parts' prepared arrays, one behind the other, are those of the whole.
         With groups only a whole layer can be prepared.
+    records : Records, optional
+        For a kernel with weights.
     """
 
     function: Any
     elements: WorkspaceRule
     part: int = 0
+    records: Records | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +178,16 @@ class KernelSpec:
         values = {**constants, **prepared, **parameters}
         roles = ("constant", "prepared", "parameter")
         self.preparation.function(*(values[a.name] for a in self.arguments if a.role in roles))
+
+    @property
+    def record_arguments(self) -> tuple[Argument, ...]:
+        """The arguments of `Records.function`: the new record is called "new_" and the array's name."""
+        assert self.preparation is not None
+        assert self.preparation.records is not None
+        name = self.preparation.records.array
+        prepared = self.of_role("prepared")
+        new = next(replace(a, name=f"new_{name}") for a in prepared if a.name == name)
+        return (*self.of_role("constant"), *prepared, new, *self.of_role("parameter"))
 
     def example_arguments(self) -> tuple[Any, ...]:
         """Return smallest arguments of the right types, for compiling without running."""

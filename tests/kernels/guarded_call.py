@@ -196,3 +196,29 @@ def check_parts(note: Note, name: str, seeds: int) -> None:
                     found.setdefault(key, []).append(value)
             for key, values in found.items():
                 np.testing.assert_array_equal(np.concatenate(values), whole[key])
+
+
+def check_records(note: Note, name: str, seeds: int) -> None:
+    """Prepare the record of other constants with the same weights, and compare all with the whole."""
+    spec = kernel_named(name)
+    assert spec.preparation is not None
+    assert spec.preparation.records is not None
+    kept = spec.preparation.records.array
+    for seed in range(seeds):
+        rng = np.random.default_rng([seed, 2, *name.encode()])
+        case = legal_case(name, rng)
+        parameters = {a.name: int(case[a.name]) for a in spec.of_role("parameter")}
+        constants = {a.name: case[a.name] for a in spec.of_role("constant")}
+        others = {key: value if key == "weights" else np.roll(value, 1) for key, value in constants.items()}
+        if rng.random() < 0.5:
+            bits = int(rng.integers(8, 32))
+            others["bias"] = rng.integers(-(2**bits), 2**bits, len(case["bias"])).astype(np.int32)
+        shared, whole = spec.prepare(constants, parameters), spec.prepare(others, parameters)
+        for side in SIDES:
+            note((seed, side))
+            own = {key: guarded(value, side) for key, value in {**others, **shared}.items()}
+            new = guarded(noise(whole[kept].size, whole[kept].dtype.name), side)
+            values = {**own, **parameters, f"new_{kept}": new}
+            spec.preparation.records.function(*(values[a.name] for a in spec.record_arguments))
+            for key, value in whole.items():
+                np.testing.assert_array_equal(new if key == kept else own[key], value, key)

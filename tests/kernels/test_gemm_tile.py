@@ -66,7 +66,7 @@ def pack_alone(weights, first, count, num_segments, length, part, panel):
 @kernel
 def prepare_alone(weights, bias, multiplier, shift, zero, rounding, panel, record):
     """Call `prepare_channels`."""
-    prepare_channels(weights.ravel(), bias, multiplier, shift, zero, rounding, panel, record)
+    prepare_channels(weights.ravel(), bias, multiplier, shift, zero, rounding, False, panel, record)
 
 
 @kernel

@@ -11,13 +11,20 @@ import pytest
 from fxpgrad_kernels.jit import kernel
 from fxpgrad_kernels.registry import kernel_named, kernels
 from tests.guarded_memory import SIDES, Crash, Sandbox, Side, guarded, needs_guards
-from tests.kernels.guarded_call import check_any_values, check_guarded, check_kernel, check_parts
+from tests.kernels.guarded_call import (
+    check_any_values,
+    check_guarded,
+    check_kernel,
+    check_parts,
+    check_records,
+)
 from tests.kernels.legal_cases import legal_case
 
 pytestmark = needs_guards
 
 # Preparations that may be done in parts, as a trainer does them.
 IN_PARTS = [name for name, spec in kernels().items() if spec.preparation and spec.preparation.part]
+WITH_RECORDS = [name for name, spec in kernels().items() if spec.preparation and spec.preparation.records]
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +68,17 @@ def test_no_value_leads_a_kernel_out_of_its_arrays(name: str, sandbox: Sandbox) 
 @pytest.mark.parametrize("name", IN_PARTS)
 def test_constants_prepared_in_parts_keep_to_their_arrays(name: str, sandbox: Sandbox) -> None:
     sandbox.call(check_parts, name, 12)
+
+
+def test_every_kernel_that_prepares_weights_has_records() -> None:
+    prepared = [name for name, spec in kernels().items() if spec.preparation]
+    weighted = [name for name in prepared if "weights" in [a.name for a in kernel_named(name).arguments]]
+    assert weighted == WITH_RECORDS
+
+
+@pytest.mark.parametrize("name", WITH_RECORDS)
+def test_a_record_beside_shared_weights_is_that_of_the_whole(name: str, sandbox: Sandbox) -> None:
+    sandbox.call(check_records, name, 24)
 
 
 @pytest.mark.parametrize("name", ["add_a8", "conv2d_a8w8", "update_w16"])

@@ -51,6 +51,9 @@ def test_machine_code_of_kernel_holds_no_float(name):
     if spec.preparation is not None:
         roles = ("constant", "prepared", "parameter")
         functions.append((spec.preparation.function, [v for a, v in examples.items() if a.role in roles]))
+        if spec.preparation.records is not None:
+            taken = [argument.example() for argument in spec.record_arguments]
+            functions.append((spec.preparation.records.function, taken))
     for function, arguments in functions:
         ir = jit.llvm_ir(function, *arguments)
         assert "define" in ir

@@ -40,6 +40,27 @@ def test_no_weight_moves_and_the_loss_falls(weight_bits: int) -> None:
     assert report.forwards == 2 * 200
 
 
+@pytest.mark.parametrize("paired", [False, True])
+def test_scratch_beside_the_arena_is_a_few_bytes_a_channel(paired: bool) -> None:
+    program, x, _ = image_program(8)
+    trainer = Trainer(program, AFFINE, LinearCrossEntropy(), len(x), paired=paired)
+    channels = max(item.values.size for item in trainer.trainables)
+    of_a_layer = (4 * 4 + 9 * 4) * max(-channels // 16 * -16, 16) + 4 * 64  # values and record, on lines
+    arena = trainer._executor.plan.peak_bytes
+    assert trainer.scratch_bytes <= (2 if paired else 1) * (arena + of_a_layer)
+
+
+def test_probes_leave_the_shared_constants_alone() -> None:
+    program, x, y = image_program(8)
+    trainer = Trainer(program, AFFINE, LinearCrossEntropy(), len(x))
+    executor = trainer._executor
+    panels = {name: {k: a.copy() for k, a in own.items()} for name, own in executor.prepared.items()}
+    trainer.step(x, y)
+    for name, own in panels.items():
+        for key, array in own.items():  # shared by all probes, written by none
+            np.testing.assert_array_equal(executor.prepared[name][key], array)
+
+
 def step_by_references(
     program: Program, trainer: Trainer, x: np.ndarray, y: np.ndarray, rows: int | None
 ) -> list[int]:

@@ -17,9 +17,9 @@ from fxpgrad_kernels.gemm.gemm import (
     widen,
     widen_rows,
 )
-from fxpgrad_kernels.gemm.prepare import panel_elements, prepare_layer
+from fxpgrad_kernels.gemm.prepare import panel_elements, prepare_layer, prepare_records
 from fxpgrad_kernels.jit import device, kernel
-from fxpgrad_kernels.spec import KernelSpec, Preparation, array, parameter
+from fxpgrad_kernels.spec import KernelSpec, Preparation, Records, array, parameter
 
 
 @device
@@ -143,6 +143,19 @@ def prepare_conv2d(
     )  # fmt: skip
 
 
+@kernel
+def prepare_conv2d_records(
+    weights, bias, multiplier, shift, panels, channels, new_channels,
+    stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups,
+    input_zero_point, output_zero_point, clamp_low, clamp_high, rounding, accumulator_bits,
+):  # fmt: skip
+    """Write the records of `conv2d` alone: the weights are those of `panels` and `channels`."""
+    prepare_records(
+        flat(weights), bias, multiplier, shift, groups, input_zero_point, rounding,
+        panels.itemsize < weights.itemsize, channels, new_channels,
+    )  # fmt: skip
+
+
 def _layout(weights, parameters):
     """Return the number and the length of the runs that one output reads."""
     _, kernel_h, kernel_w, group_channels = weights
@@ -211,8 +224,9 @@ def _spec(name, function, weight_dtype, panel_dtype, preparation):
     )
 
 
-_WHOLE = Preparation(prepare_conv2d, _elements, COLUMNS)
-_SPLIT = Preparation(prepare_conv2d, _elements_split, COLUMNS)
+_RECORDS = Records(prepare_conv2d_records, "channels")
+_WHOLE = Preparation(prepare_conv2d, _elements, COLUMNS, _RECORDS)
+_SPLIT = Preparation(prepare_conv2d, _elements_split, COLUMNS, _RECORDS)
 
 SPECS = (
     _spec("conv2d_a8w8", conv2d, "int8", "int8", _WHOLE),

@@ -19,7 +19,7 @@ from fxpgrad_kernels.depthwise_conv2d.layout import (
     row_layout,
     row_layout_in_kernel,
 )
-from fxpgrad_kernels.depthwise_conv2d.prepare import prepare_depthwise, prepared_elements
+from fxpgrad_kernels.depthwise_conv2d.prepare import PREPARATION
 from fxpgrad_kernels.depthwise_conv2d.rows import clear_edges, pair_rows
 from fxpgrad_kernels.depthwise_conv2d.store import store
 from fxpgrad_kernels.depthwise_conv2d.vectors import (
@@ -29,7 +29,7 @@ from fxpgrad_kernels.depthwise_conv2d.vectors import (
     sum_row_stride_2,
 )
 from fxpgrad_kernels.jit import device, kernel
-from fxpgrad_kernels.spec import KernelSpec, Parameters, Preparation, Shapes, array
+from fxpgrad_kernels.spec import KernelSpec, Parameters, Shapes, array
 
 __all__ = ["SPECS", "depthwise_conv2d"]
 
@@ -73,31 +73,32 @@ def _store_pixels(
 
 @device
 def _sum_block(
-    lines, panel, starts_at, block, across, column, step, unit, tiles, begins, filters_at, blocks, sums_at
+    lines, channels, filters, starts_at, block, across, column, step, unit, tiles, begins, filters_at, blocks,
+    sums_at,
 ):  # fmt: skip
     """Sum a row of outputs over one block of taps; `across`: blocks in a row of blocks."""
     first_start, column_at = starts_at + block // across * 2, block % across * 3 * column
     taps_at, groups = filters_at + block * BLOCK, unit // GROUP
     if step == column:
         sum_row_stride_1(
-            lines, panel, first_start, column_at, column, step, unit, groups, tiles, begins, taps_at,
-            blocks * BLOCK, sums_at,
+            lines, channels, filters, first_start, column_at, column, step, unit, groups, tiles, begins,
+            taps_at, blocks * BLOCK, sums_at,
         )  # fmt: skip
     elif step == 2 * column:
         sum_row_stride_2(
-            lines, panel, first_start, column_at, column, step, unit, groups, tiles, begins, taps_at,
-            blocks * BLOCK, sums_at,
+            lines, channels, filters, first_start, column_at, column, step, unit, groups, tiles, begins,
+            taps_at, blocks * BLOCK, sums_at,
         )  # fmt: skip
     else:
         sum_row(
-            lines, panel, first_start, column_at, column, step, unit, groups, tiles * PIXELS, begins, taps_at,
-            blocks * BLOCK, sums_at,
+            lines, channels, filters, first_start, column_at, column, step, unit, groups, tiles * PIXELS,
+            begins, taps_at, blocks * BLOCK, sums_at,
         )  # fmt: skip
 
 
 @kernel
 def depthwise_conv2d(
-    input, weights, bias, multiplier, shift, panel, lines, output,
+    input, weights, bias, multiplier, shift, channels, filters, lines, output,
     stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, input_zero_point, output_zero_point,
     clamp_low, clamp_high, rounding, accumulator_bits,
 ):  # fmt: skip
@@ -111,8 +112,10 @@ def depthwise_conv2d(
         Symmetric filters, O = C * M.
     bias, multiplier, shift : int32 [O]
         Bias at accumulator scale; requantization pair of each output channel.
-    panel : int32
-        Prepared: biases, constants of requantization and filters in pairs of rows, in vectors.
+    channels : int32
+        Prepared: biases and constants of requantization, in vectors.
+    filters : int32
+        Prepared: filters in pairs of rows, in vectors.
     lines : int32
         Workspace: a row of sums, rows of pairs, a row of outputs.
     output : int8 [B, OH, OW, O]
@@ -143,8 +146,7 @@ def depthwise_conv2d(
     unit = outputs if wide_pixels > 1 and outputs % GROUP == 0 else width
     pixel_width = outputs if wide_pixels > 1 else width
     tiles = (count * pixel_width + PIXELS * unit - 1) // (PIXELS * unit)
-    taps_at = (1 + CONSTANTS) * lanes + 8
-    in_lanes, in_64_bits = panel[(1 + CONSTANTS) * lanes] != 0, accumulator_bits == 64
+    in_lanes, in_64_bits = channels[(1 + CONSTANTS) * lanes] != 0, accumulator_bits == 64
     together = max(rows, np.int64(1)) if in_lanes else np.int64(1)
     # lines: sums, the ring of pairs of rows, sums in 64 bits, a row of outputs, starts of rows of pairs
     sums_at = lanes_to_boundary(lines)
@@ -172,12 +174,13 @@ def depthwise_conv2d(
                         lines, start + left, reach, pixels,
                     )  # fmt: skip
             built = first_pair + pairs
-            filters_at = taps_at + row * stride_h % phases * (lanes // GROUP) * blocks * BLOCK
+            filters_at = row * stride_h % phases * (lanes // GROUP) * blocks * BLOCK
             for block in range(blocks):
                 begins = np.int64(block == 0 or in_64_bits)
                 _sum_block(
-                    lines, panel, starts_at, block, (kernel_w + 2) // 3, dilation_w * reach, unit * stride_w,
-                    unit, tiles, begins, filters_at, blocks, sums_at + held * count * outputs,
+                    lines, channels, filters, starts_at, block, (kernel_w + 2) // 3, dilation_w * reach,
+                    unit * stride_w, unit, tiles, begins, filters_at, blocks,
+                    sums_at + held * count * outputs,
                 )  # fmt: skip
                 if in_64_bits:
                     _widen_sums(lines, sums_at, pixel_width, wide_at, count, bias, np.int64(block == 0))
@@ -191,8 +194,8 @@ def depthwise_conv2d(
                     packed = lines[packed_at:starts_at].view(np.int8)
                     steps, target, at = length // width, packed, np.int64(0)
                 requantize_rows(
-                    lines, sums_at, width, panel, lanes, output_zero_point, clamp_low, clamp_high, rounding,
-                    target, at, width, steps,
+                    lines, sums_at, width, channels, lanes, output_zero_point, clamp_low, clamp_high,
+                    rounding, target, at, width, steps,
                 )  # fmt: skip
                 if rows == 0:
                     _copy_pixels(target, pixel_width, count, outputs, result, to)
@@ -221,11 +224,14 @@ def _workspace(shapes: Shapes, parameters: Parameters) -> Mapping[str, int]:
 
 
 def _spec(name, weights):
-    own = (array("panel", "prepared", "int32", "P"), array("lines", "workspace", "int32", "L"))
+    own = (
+        array("channels", "prepared", "int32", "R"),
+        array("filters", "prepared", "int32", "Q"),
+        array("lines", "workspace", "int32", "L"),
+    )
     return KernelSpec(
         name, "depthwise_conv2d", depthwise_conv2d, depthwise_conv2d_ref,
-        arguments(weights, *own), _workspace,
-        Preparation(prepare_depthwise, prepared_elements),
+        arguments(weights, *own), _workspace, PREPARATION,
     )  # fmt: skip
 
 

@@ -9,6 +9,9 @@ from fxpgrad_kernels.arithmetic.requantize_lanes import CONSTANTS, lane_constant
 from fxpgrad_kernels.depthwise_conv2d.layout import BLOCK, GROUP, filter_layout, filter_layout_in_kernel
 from fxpgrad_kernels.depthwise_conv2d.vectors import pair_weights
 from fxpgrad_kernels.jit import device, kernel
+from fxpgrad_kernels.spec import Preparation, Records
+
+_NOTES = 8  # the first says whether vectors requantize
 
 
 @device
@@ -63,33 +66,61 @@ def _pair_filters(weights, kernel_h, kernel_w, lanes, phases, blocks, filters):
                     at += GROUP
 
 
+@device
+def _write_channels(bias, multiplier, shift, lanes, reach, rounding, accumulator_bits, channels):
+    """Write biases, constants of requantization and whether vectors requantize; reach: of the products."""
+    channel = 0
+    for lane in range(lanes):  # a sum in 64 bits adds its bias at the end
+        channels[lane] = np.int32(0) if accumulator_bits == 64 else bias[channel]
+        channel = channel + 1 if channel + 1 < bias.size else 0
+    notes = (1 + CONSTANTS) * lanes
+    lane_constants(multiplier, shift, rounding, lanes, channels[lanes:notes])
+    in_lanes = accumulator_bits == 32 and takes_lanes(multiplier, shift, bias, reach, rounding)
+    channels[notes] = np.int32(in_lanes)
+    for i in range(notes + 1, notes + _NOTES):
+        channels[i] = np.int32(0)
+
+
 @kernel
 def prepare_depthwise(
-    weights, bias, multiplier, shift, panel,
+    weights, bias, multiplier, shift, channels, filters,
     stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, input_zero_point, output_zero_point,
     clamp_low, clamp_high, rounding, accumulator_bits,
 ):  # fmt: skip
-    """Write the prepared panel of `depthwise_conv2d`; `contract.md` has its layout."""
+    """Write what `depthwise_conv2d` reads; `contract.md` has its layout."""
     kernel_h, kernel_w = weights.shape[1], weights.shape[2]
     _, lanes, phases, _, blocks = filter_layout_in_kernel(
         bias.size, kernel_h, kernel_w, stride_h, stride_w, dilation_h
     )
-    channel = 0
-    for lane in range(lanes):  # a sum in 64 bits adds its bias at the end
-        panel[lane] = np.int32(0) if accumulator_bits == 64 else bias[channel]
-        channel = channel + 1 if channel + 1 < bias.size else 0
-    lane_constants(multiplier, shift, rounding, lanes, panel[lanes : (1 + CONSTANTS) * lanes])
     reach = np.int64(255 << (8 * weights.itemsize - 1)) * kernel_h * kernel_w
-    in_lanes = accumulator_bits == 32 and takes_lanes(multiplier, shift, bias, reach, rounding)
-    panel[(1 + CONSTANTS) * lanes] = np.int32(in_lanes)
-    filters = panel[(1 + CONSTANTS) * lanes + 8 :]
+    _write_channels(bias, multiplier, shift, lanes, reach, rounding, accumulator_bits, channels)
     _pair_filters(flat(weights), kernel_h, kernel_w, lanes, phases, blocks, filters)
 
 
-def prepared_elements(shapes, parameters):
-    """Return the elements of `panel`."""
+@kernel
+def prepare_depthwise_records(
+    weights, bias, multiplier, shift, channels, filters, new_channels,
+    stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, input_zero_point, output_zero_point,
+    clamp_low, clamp_high, rounding, accumulator_bits,
+):  # fmt: skip
+    """Write all that `prepare_depthwise` writes but the filters."""
+    kernel_h, kernel_w = weights.shape[1], weights.shape[2]
+    _, lanes, _, _, _ = filter_layout_in_kernel(bias.size, kernel_h, kernel_w, stride_h, stride_w, dilation_h)
+    reach = np.int64(255 << (8 * weights.itemsize - 1)) * kernel_h * kernel_w
+    _write_channels(bias, multiplier, shift, lanes, reach, rounding, accumulator_bits, new_channels)
+
+
+def _elements(shapes, parameters):
     _, kernel_h, kernel_w, outputs = shapes["weights"]
     _, lanes, phases, _, blocks = filter_layout(
         outputs, kernel_h, kernel_w, parameters["stride_h"], parameters["stride_w"], parameters["dilation_h"]
     )
-    return {"panel": (1 + CONSTANTS) * lanes + 8 + phases * lanes // GROUP * blocks * BLOCK}
+    return {
+        "channels": (1 + CONSTANTS) * lanes + _NOTES,
+        "filters": phases * lanes // GROUP * blocks * BLOCK,
+    }
+
+
+PREPARATION = Preparation(
+    prepare_depthwise, _elements, records=Records(prepare_depthwise_records, "channels")
+)

@@ -158,16 +158,16 @@ def _add_block(builder, starts, column, stride, weights, totals):
 
 def _sum_row(context, builder, signature, args, pixels, stride):
     """Emit the loops over groups of channels and tiles of `pixels` pixels; see `sum_row`."""
-    lines, panel = (_data(context, builder, signature.args[i], args[i]) for i in range(2))
-    starts_at, column_at, column, step, width, groups, tiles, first, taps_at, taps_step, sums_at = args[2:]
+    lines, channels, filters = (_data(context, builder, signature.args[i], args[i]) for i in range(3))
+    starts_at, column_at, column, step, width, groups, tiles, first, taps_at, taps_step, sums_at = args[3:]
     begins = builder.icmp_signed("!=", first, _int(0))
     before_width = builder.select(begins, _int(0), width)
     with cgutils.for_range(builder, groups) as outer:
         lane = builder.mul(outer.index, _int(GROUP))
-        taps = builder.gep(panel, [builder.add(taps_at, builder.mul(outer.index, taps_step))])
+        taps = builder.gep(filters, [builder.add(taps_at, builder.mul(outer.index, taps_step))])
         weights = [taps, builder.gep(taps, [_int(BLOCK // 2)])]
         sums = builder.gep(lines, [builder.add(sums_at, lane)])
-        before = builder.select(begins, builder.gep(panel, [lane]), sums)
+        before = builder.select(begins, builder.gep(channels, [lane]), sums)
         inputs = builder.gep(lines, [builder.add(column_at, lane)])
         with cgutils.for_range(builder, tiles) as inner:
             pixel = builder.mul(inner.index, _int(pixels))
@@ -190,19 +190,19 @@ def _sum_row(context, builder, signature, args, pixels, stride):
 
 @intrinsic
 def sum_row(
-    typing_context, lines, panel, starts_at, column_at, column, step, width, groups, tiles, first, taps_at,
-    taps_step, sums_at,
+    typing_context, lines, channels, filters, starts_at, column_at, column, step, width, groups, tiles, first,
+    taps_at, taps_step, sums_at,
 ):  # fmt: skip
     """Write the sums of `groups` * 8 channels of `tiles` pixels over one block of taps.
 
     lines: int32, holds the pairs, the sums and, at `starts_at` and the place after, where the two rows
-    of pairs start; panel: int32, holds the biases from 0 and, from `taps_at`, a block for each group,
+    of pairs start; channels: int32, the biases; filters: int32, from `taps_at` a block for each group,
     `taps_step` apart; column_at: lanes from a row's start to the first column of the block; column and
     step: lanes to the next column of taps and to the next output pixel; width: lanes from one pixel of
     sums, at `sums_at`, to the next. The sums begin with the biases where `first` is not 0, else with what
     they hold. All scalars int64.
     """
-    signature = types.void(lines, panel, *(types.int64,) * 11)
+    signature = types.void(lines, channels, filters, *(types.int64,) * 11)
 
     def codegen(context, builder, signature, args):
         return _sum_row(context, builder, signature, args, 1, 1)
@@ -212,11 +212,11 @@ def sum_row(
 
 @intrinsic
 def sum_row_stride_1(
-    typing_context, lines, panel, starts_at, column_at, column, step, width, groups, tiles, first, taps_at,
-    taps_step, sums_at,
+    typing_context, lines, channels, filters, starts_at, column_at, column, step, width, groups, tiles, first,
+    taps_at, taps_step, sums_at,
 ):  # fmt: skip
     """Do `sum_row` for `tiles` * PIXELS pixels where `step` is `column`."""
-    signature = types.void(lines, panel, *(types.int64,) * 11)
+    signature = types.void(lines, channels, filters, *(types.int64,) * 11)
 
     def codegen(context, builder, signature, args):
         return _sum_row(context, builder, signature, args, PIXELS, 1)
@@ -226,11 +226,11 @@ def sum_row_stride_1(
 
 @intrinsic
 def sum_row_stride_2(
-    typing_context, lines, panel, starts_at, column_at, column, step, width, groups, tiles, first, taps_at,
-    taps_step, sums_at,
+    typing_context, lines, channels, filters, starts_at, column_at, column, step, width, groups, tiles, first,
+    taps_at, taps_step, sums_at,
 ):  # fmt: skip
     """Do `sum_row` for `tiles` * PIXELS pixels where `step` is 2 * `column`."""
-    signature = types.void(lines, panel, *(types.int64,) * 11)
+    signature = types.void(lines, channels, filters, *(types.int64,) * 11)
 
     def codegen(context, builder, signature, args):
         return _sum_row(context, builder, signature, args, PIXELS, 2)

@@ -14,9 +14,9 @@ from fxpgrad_kernels.fully_connected.fully_connected_ref import (
 )
 from fxpgrad_kernels.gemm.ends import COLUMNS
 from fxpgrad_kernels.gemm.gemm import BLOCK, SCRATCH, SPLIT, multiply_rows, rows_near, start_rows, widen_rows
-from fxpgrad_kernels.gemm.prepare import NO_ROUNDING, panel_elements, prepare_layer
+from fxpgrad_kernels.gemm.prepare import NO_ROUNDING, panel_elements, prepare_layer, prepare_records
 from fxpgrad_kernels.jit import kernel
-from fxpgrad_kernels.spec import KernelSpec, Preparation, array, parameter
+from fxpgrad_kernels.spec import KernelSpec, Preparation, Records, array, parameter
 
 
 @kernel
@@ -84,6 +84,29 @@ def prepare_fully_connected_accumulate(weights, bias, panels, channels, input_ze
     )  # fmt: skip
 
 
+@kernel
+def prepare_fully_connected_records(
+    weights, bias, multiplier, shift, panels, channels, new_channels, input_zero_point, output_zero_point,
+    clamp_low, clamp_high, rounding, accumulator_bits,
+):  # fmt: skip
+    """Write the records of `fully_connected` alone: the weights are those of `panels` and `channels`."""
+    prepare_records(
+        flat(weights), bias, multiplier, shift, np.int64(1), input_zero_point, rounding,
+        panels.itemsize < weights.itemsize, channels, new_channels,
+    )  # fmt: skip
+
+
+@kernel
+def prepare_fully_connected_accumulate_records(
+    weights, bias, panels, channels, new_channels, input_zero_point, accumulator_bits
+):
+    """Write the records of `fully_connected_accumulate` alone."""
+    prepare_records(
+        flat(weights), bias, bias, bias, np.int64(1), input_zero_point, np.int64(NO_ROUNDING), False,
+        channels, new_channels,
+    )  # fmt: skip
+
+
 def _workspace(shapes, parameters):
     length = shapes["input"][1] + shapes["input"][1] % 2
     return {"rows": rows_near(length) * length, "scratch": SCRATCH + 1}
@@ -143,7 +166,7 @@ def _accumulate_spec(name, weight_dtype):
         function=fully_connected_accumulate,
         reference=fully_connected_accumulate_ref,
         workspace=_workspace,
-        preparation=Preparation(prepare_fully_connected_accumulate, _elements, COLUMNS),
+        preparation=_SUMS,
         arguments=(
             array("input", "input", "int8", "B I"),
             array("weights", "constant", weight_dtype, "O I"),
@@ -157,8 +180,15 @@ def _accumulate_spec(name, weight_dtype):
     )
 
 
-_WHOLE = Preparation(prepare_fully_connected, _elements, COLUMNS)
-_SPLIT = Preparation(prepare_fully_connected, _elements_split, COLUMNS)
+_RECORDS = Records(prepare_fully_connected_records, "channels")
+_WHOLE = Preparation(prepare_fully_connected, _elements, COLUMNS, _RECORDS)
+_SPLIT = Preparation(prepare_fully_connected, _elements_split, COLUMNS, _RECORDS)
+_SUMS = Preparation(
+    prepare_fully_connected_accumulate,
+    _elements,
+    COLUMNS,
+    Records(prepare_fully_connected_accumulate_records, "channels"),
+)
 
 SPECS = (
     _spec("fully_connected_a8w8", fully_connected, "int8", "int8", _WHOLE),

@@ -44,7 +44,10 @@ MULTIPLIER = 2
 SHIFT = 3  # 31 - s of ROUND_ONCE, 24 - s of ROUND_FLOAT, -s of the others
 ZEROS = 4  # where the sums of a block start
 NOTES = 5  # [0]: how the tile ends, [1]: whether all sums fit int32, [2]: pairs whose sums do
-FIELDS = 6
+SUM = 6  # low half of the sum of the weights: what tiles do not read, but records are made from
+SUM_HIGH = 7  # its high half
+MAGNITUDE = 8  # the sum of their magnitudes, 2**24 at most
+FIELDS = 9
 
 WORDS = ir.VectorType(I16, COLUMNS)
 BYTES = ir.VectorType(I8, 2 * COLUMNS)

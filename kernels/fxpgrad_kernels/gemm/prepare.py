@@ -8,6 +8,7 @@ from fxpgrad_kernels.arithmetic.float32_rounding import float32_mantissa
 from fxpgrad_kernels.gemm.ends import (
     COLUMNS,
     FIELDS,
+    MAGNITUDE,
     MULTIPLIER,
     NOTES,
     ROUND_AWAY_TWICE,
@@ -18,6 +19,8 @@ from fxpgrad_kernels.gemm.ends import (
     START,
     START_HIGH,
     STORE_SUMS,
+    SUM,
+    SUM_HIGH,
 )
 from fxpgrad_kernels.gemm.pack import HIGH_BYTE, LOW_BYTE, WHOLE, pack_panel, sum_columns
 from fxpgrad_kernels.jit import device
@@ -27,6 +30,7 @@ NO_ROUNDING = -1
 
 _CHUNK = 2**15  # int16 weights whose sum of magnitudes fits int32
 _BEYOND = np.int64(2**31)
+_MOST = np.int64(2**24)  # magnitudes whose products with -128 no longer fit int32
 _SAFE_PAIRS_OF_BYTES = 65535  # each at most 2 * 128 * 128
 
 
@@ -56,12 +60,39 @@ def _sum_weights(row):
 
 
 @device
-def _fold_column(total, magnitude, bias, input_zero_point, column, record):
-    """Write the folded bias of one channel; return a bound on every partial sum's magnitude."""
+def _sum_channels(weights, num_columns, panel, record):
+    """Write the sum and the sum of magnitudes of each channel's weights into the panel's record.
+
+    panel: packed, or empty if it does not hold the weights themselves.
+    """
+    length = weights.size // num_columns
+    packed = panel.size > 0 and panel.size < _CHUNK * COLUMNS
+    if packed:
+        sum_columns(panel, record[SUM * COLUMNS :], record[MAGNITUDE * COLUMNS :])
+    for column in range(COLUMNS):
+        total, magnitude = np.int64(0), np.int64(0)
+        if packed:
+            total = np.int64(record[SUM * COLUMNS + column])
+            magnitude = np.int64(record[MAGNITUDE * COLUMNS + column])
+        elif column < num_columns:
+            total, magnitude = _sum_weights(weights[column * length : (column + 1) * length])
+        record[SUM * COLUMNS + column] = np.int32(total)
+        record[SUM_HIGH * COLUMNS + column] = np.int32(total >> np.int64(32))
+        record[MAGNITUDE * COLUMNS + column] = np.int32(min(magnitude, _MOST))
+
+
+@device
+def _fold_column(bias, input_zero_point, column, record):
+    """Write the folded bias of one channel; return a bound on every partial sum's magnitude.
+
+    The bound is exact below 2**31, and at least that where it is not.
+    """
+    low = np.int64(record[SUM * COLUMNS + column]) & np.int64(0xFFFFFFFF)
+    total = (np.int64(record[SUM_HIGH * COLUMNS + column]) << np.int64(32)) | low
     folded = np.int64(bias) - input_zero_point * total
     record[START * COLUMNS + column] = np.int32(folded)
     record[START_HIGH * COLUMNS + column] = np.int32(folded >> np.int64(32))
-    return np.int64(128) * magnitude + abs(folded)
+    return np.int64(128) * np.int64(record[MAGNITUDE * COLUMNS + column]) + abs(folded)
 
 
 @device
@@ -122,29 +153,15 @@ def _finish_column(multiplier, shift, end, rounding, column, record):
 
 
 @device
-def prepare_channels(weights, bias, multiplier, shift, input_zero_point, rounding, panel, record):
-    """Write the record of a panel: folded biases, and how its sums become outputs.
-
-    weights, bias, multiplier, shift: of this panel's channels only; panel: packed, or empty if it does not
-    hold the weights themselves; record: int32 [FIELDS * COLUMNS]; rounding: a code of `profiles.Rounding`,
-    or NO_ROUNDING for sums that are stored as they are.
-    """
+def _fold_channels(weights, bias, multiplier, shift, input_zero_point, rounding, split, record):
+    """Write all of a panel's record that does not lie in its weights' sums, which the record holds."""
     num_columns = bias.size
-    length = weights.size // num_columns
-    packed = panel.size > 0 and panel.size < _CHUNK * COLUMNS
-    for i in range(record.size):
+    for i in range(SUM * COLUMNS):
         record[i] = np.int32(0)
-    if packed:
-        sum_columns(panel, record[START * COLUMNS :], record[START_HIGH * COLUMNS :])
     bound = np.int64(0)
     twice, once, as_float = True, True, True
     for column in range(num_columns):
-        if packed:
-            total = np.int64(record[START * COLUMNS + column])
-            magnitude = np.int64(record[START_HIGH * COLUMNS + column])
-        else:
-            total, magnitude = _sum_weights(weights[column * length : (column + 1) * length])
-        least = _fold_column(total, magnitude, bias[column], input_zero_point, column, record)
+        least = _fold_column(bias[column], input_zero_point, column, record)
         bound = max(bound, least)
         if rounding != np.int64(NO_ROUNDING):
             m = np.int64(multiplier[column])
@@ -161,7 +178,22 @@ def prepare_channels(weights, bias, multiplier, shift, input_zero_point, roundin
     fits = bound < _BEYOND
     record[NOTES * COLUMNS] = end
     record[NOTES * COLUMNS + 1] = np.int32(fits)
-    record[NOTES * COLUMNS + 2] = np.int32(2**30) if fits else _safe_pairs(weights)
+    if split:
+        record[NOTES * COLUMNS + 2] = np.int32(_SAFE_PAIRS_OF_BYTES)
+    else:
+        record[NOTES * COLUMNS + 2] = np.int32(2**30) if fits else _safe_pairs(weights)
+
+
+@device
+def prepare_channels(weights, bias, multiplier, shift, input_zero_point, rounding, split, panel, record):
+    """Write the record of a panel: what its weights sum to, folded biases, and how sums become outputs.
+
+    weights, bias, multiplier, shift: of this panel's channels only; panel: packed; split: it holds the
+    weights' bytes, not themselves; record: int32 [FIELDS * COLUMNS]; rounding: a code of
+    `profiles.Rounding`, or NO_ROUNDING for sums that are stored as they are.
+    """
+    _sum_channels(weights, bias.size, panel[:0] if split else panel, record)
+    _fold_channels(weights, bias, multiplier, shift, input_zero_point, rounding, split, record)
 
 
 @device
@@ -194,8 +226,31 @@ def prepare_layer(
                 pack_panel(rows, count, num_segments, segment_length, np.int64(WHOLE), panel)
             prepare_channels(
                 rows, bias[column : column + count], multiplier[column : column + count],
-                shift[column : column + count], input_zero_point, rounding, panel[:0] if split else panel,
-                record,
+                shift[column : column + count], input_zero_point, rounding, split, panel, record,
             )  # fmt: skip
-            if split:
-                record[NOTES * COLUMNS + 2] = np.int32(_SAFE_PAIRS_OF_BYTES)
+
+
+@device
+def prepare_records(
+    weights, bias, multiplier, shift, groups, input_zero_point, rounding, split, channels, new_channels
+):
+    """Write the records of other biases, multipliers and shifts with the same weights.
+
+    channels: the records that `prepare_layer` has written; split: as its panels are.
+    """
+    group_columns = bias.size // groups
+    length = weights.size // bias.size
+    number = np.int64(0)
+    for group in range(groups):
+        for first in range(0, group_columns, COLUMNS):
+            column = group * group_columns + first
+            end = column + min(COLUMNS, group_columns - first)
+            record = new_channels[number * RECORD : (number + 1) * RECORD]
+            kept = channels[number * RECORD : (number + 1) * RECORD]
+            number += 1
+            for i in range(SUM * COLUMNS, RECORD):
+                record[i] = kept[i]
+            _fold_channels(
+                weights[column * length : end * length], bias[column:end], multiplier[column:end],
+                shift[column:end], input_zero_point, rounding, split, record,
+            )  # fmt: skip
