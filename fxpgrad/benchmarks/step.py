@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fxpgrad.benchmarks.affine_steps import affine_cases
 from fxpgrad.benchmarks.candidate import Built, Candidate, Case, Options
 from fxpgrad.benchmarks.nets import random_input
 from fxpgrad.benchmarks.training_kernels import kernel_case
@@ -43,6 +44,7 @@ def step_cases(options: Options) -> list[Case]:
     for name, build in (("forward", _build_forward_threads), ("3 directions", _build_step_threads)):
         label = f"ResNet-8, batch 25, {name}, threads (wall time)"
         cases.append(Case(label, build, f"{_THREADS} threads", wall=True))
+    cases += affine_cases()
     cases.append(kernel_case())
     return cases
 

@@ -1,8 +1,9 @@
-"""Networks with 16-bit random weights, for timing training steps: no data is needed, nothing is learned."""
+"""Networks with random weights, for timing training steps: no data is needed, nothing is learned."""
 
 from __future__ import annotations
 
 import functools
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,12 +55,13 @@ def resnet8_graph(channels: int = 16, size: int = 32) -> Graph:
 
 
 @functools.lru_cache(maxsize=4)
-def training_program(network: str, width: int) -> Program:
+def training_program(network: str, width: int, weight_bits: Literal[8, 16] = 16) -> Program:
     """Return a Program that ends in accumulators: "dense" of a width, or "resnet8" of as many channels."""
     graph = dense_graph(width) if network == "dense" else resnet8_graph(width)
     shape = graph.tensors[graph.inputs[0]].shape
     samples = np.random.default_rng(0).normal(0, 1, (_SAMPLES, *shape)).astype(np.float32)
-    return with_accumulator_output(lower(quantize(graph, samples, 16, headroom=1.25)))
+    headroom = 1.0 if weight_bits == 8 else 1.25
+    return with_accumulator_output(lower(quantize(graph, samples, weight_bits, headroom=headroom)))
 
 
 def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:

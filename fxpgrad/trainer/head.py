@@ -35,7 +35,8 @@ class HeadGradient:
         self._accumulators = call.output
         self._zero_point = call.parameters["input_zero_point"]
         self._residuals = np.zeros((rows, classes), np.int32)
-        self.squares = 0  # of all features that were added
+        self.squares = 0  # of all features that were added, as long as somebody is `measuring` them
+        self.measuring = True
         self.weights = np.zeros((classes, width), np.int64)
         self.bias = np.zeros(classes, np.int64)
 
@@ -53,8 +54,9 @@ class HeadGradient:
     def add(self, executor: Executor, objective: LinearCrossEntropy, labels: NDArray[np.int32]) -> None:
         """Add the rows that an executor has just run."""
         scale = objective.logit_scale
-        centred = executor.view(self._features).reshape(-1).astype(np.int64) - self._zero_point
-        self.squares += int(centred @ centred)
+        if self.measuring:
+            centred = executor.view(self._features).reshape(-1).astype(np.int64) - self._zero_point
+            self.squares += int(centred @ centred)
         residuals_linear(executor.view(self._accumulators), *scale, labels, self._residuals)
         add_outer_products(
             executor.view(self._features), self._residuals, self.weights, self.bias,
@@ -139,6 +141,8 @@ class ExactHead:
         """
         if not self._real:
             self._measure(sum(gradient.squares for gradient in gradients))
+            for gradient in gradients:
+                gradient.measuring = False
         moved = clipped = 0
         for role in self.names:
             total: NDArray[Any] = np.sum([getattr(gradient, role) for gradient in gradients], axis=0)

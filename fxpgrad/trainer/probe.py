@@ -127,11 +127,13 @@ class _ProbeTape:
         of = self._places.of
         self._steps, self._before, self._directions = of("step"), of("step before"), of("direction")
         self._own, self._own_before, self._clipped = of("own"), of("own before"), of("clipped")
-        self._signs = [
-            (of(f"sign of block {block}"), of(f"opposite sign of block {block}"))
+        signs = [
+            (of(f"{which}sign of block {block}"), block, factor)
             for block in range(probe._config.blocks)
+            for which, factor in (("", 1), ("opposite ", -1))
         ]
-        self._pass = (-1, 0, 0)  # what the words say: nothing yet
+        self._signs = [item for item in signs if item[0].size]
+        self._step, self._pass = -1, (-1, 0, 0)  # what the words say: nothing yet
 
     def _add_trained(
         self,
@@ -292,13 +294,15 @@ class _ProbeTape:
 
     def run(self, step: int, direction: int, sign: int, widths: Mapping[str, int]) -> int:
         words, guidance = self._tape.words, self._guidance
-        words[self._steps] = step
+        if step != self._step:
+            self._step = step
+            words[self._steps] = step
         active = guidance.block_of(step)
         if (direction, sign, active) != self._pass:
-            words[self._directions] = direction
-            for block, (same, opposite) in enumerate(self._signs):
-                words[same] = sign if block == active else 0
-                words[opposite] = -sign if block == active else 0
+            if direction != self._pass[0]:
+                words[self._directions] = direction
+            for own, block, factor in self._signs:
+                words[own] = factor * sign if block == active else 0
             self._pass = (direction, sign, active)
         if self._own.size or self._before.size:
             words[self._before] = max(step - 1, 0)

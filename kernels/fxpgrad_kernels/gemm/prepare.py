@@ -117,14 +117,12 @@ def _may_round_twice(bound, multiplier, shift):
 
 @device
 def _choose_end(twice, once, as_float, rounding):
-    """Return how a panel ends, given which ends all of its channels allow; STORE_SUMS if none."""
-    if rounding == np.int64(NO_ROUNDING):
-        return np.int32(STORE_SUMS)
-    if rounding == np.int64(5):
-        return np.int32(ROUND_FLOAT if as_float else STORE_SUMS)
-    if rounding == np.int64(2) or rounding == np.int64(4) or not twice:
-        return np.int32(ROUND_ONCE if once else STORE_SUMS)
-    return np.int32(ROUND_UP_TWICE if rounding == np.int64(1) else ROUND_AWAY_TWICE)
+    """Return how a panel ends, given which ends this rounding and all of its channels allow."""
+    if as_float:
+        return np.int32(ROUND_FLOAT)
+    if twice:
+        return np.int32(ROUND_UP_TWICE if rounding == np.int64(1) else ROUND_AWAY_TWICE)
+    return np.int32(ROUND_ONCE if once else STORE_SUMS)
 
 
 @device
@@ -159,11 +157,13 @@ def _fold_channels(weights, bias, multiplier, shift, input_zero_point, rounding,
     for i in range(SUM * COLUMNS):
         record[i] = np.int32(0)
     bound = np.int64(0)
-    twice, once, as_float = True, True, True
+    as_float = rounding == np.int64(5)
+    once = rounding != np.int64(NO_ROUNDING) and not as_float
+    twice = once and rounding != np.int64(2) and rounding != np.int64(4)
     for column in range(num_columns):
         least = _fold_column(bias[column], input_zero_point, column, record)
         bound = max(bound, least)
-        if rounding != np.int64(NO_ROUNDING):
+        if as_float or once or twice:
             m = np.int64(multiplier[column])
             s = np.int64(shift[column])
             twice = twice and _may_round_twice(least, m, s)
