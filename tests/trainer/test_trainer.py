@@ -349,7 +349,7 @@ def test_rows_one_inference_at_a_time_change_the_scratch_only(settings, how):
 def test_rows_that_do_not_divide_a_pass_are_refused():
     program, x, _ = image_program()
     for rows in (7, 0, 31, True):
-        with pytest.raises(InputError, match="the rows of one inference must divide|rows_at_once must"):
+        with pytest.raises(InputError, match=r"the rows of one inference must divide|rows_at_once must"):
             Trainer(program, FAST, LinearCrossEntropy(), len(x), rows_at_once=rows)
 
 
