@@ -1,4 +1,4 @@
-"""What a step of the affine scope costs beside plain inferences of as many rows of the same network."""
+"""What a step of the affine scope costs beside plain inferences of as many rows, of one 8-bit network."""
 
 from __future__ import annotations
 
