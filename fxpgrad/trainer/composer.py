@@ -71,11 +71,9 @@ class Composer:
         self._table = direction_table(distribution_code(config))
         self._z = np.zeros(most, np.int8)
         self._centred = bool(config.sharpness or config.look_ahead)
-        self._gradient = np.zeros(most, np.int64)
-        self._centre = np.zeros(
-            max((size * item.values.itemsize for item, size in sizes), default=0) if self._centred else 0,
-            np.uint8,
-        )
+        self._gradient = np.zeros(0, np.int64)  # these two: when a call first needs them
+        self._centre = np.zeros(0, np.uint8)
+        self._most = most, max((size * item.values.itemsize for item, size in sizes), default=0)
         self._block = np.zeros(BLOCK if sizes else 0, np.int8)
         self._words = np.zeros(WORDS, np.uint32)
         self._counts = np.zeros(2, np.int64)
@@ -121,6 +119,8 @@ class Composer:
     def _add_centre(self, tape: Tape, places: Places, item: Trainable, slab: slice) -> NDArray[Any]:
         """Write the slab's values moved to the probes' centre; return where they are."""
         values = item.values[slab].reshape(-1)
+        if not self._centre.size:
+            self._centre = np.zeros(self._most[1], np.uint8)
         centre = self._centre[: values.nbytes].view(values.dtype)
         nothing = {"epsilon": np.zeros(1, np.int32), "z": self._z[: values.size], "sign": 0}
         copying = {"weights": values, **nothing, "output": centre}
@@ -148,6 +148,8 @@ class Composer:
         which: str,
     ) -> NDArray[np.int64]:
         """Sum the directions of one step, each times its scalar; return where the sums are."""
+        if not self._gradient.size:
+            self._gradient = np.zeros(self._most[0], np.int64)
         gradient = self._gradient[: item.values[slab].size]
         for index in range(scalars.size):
             direction = self._config.num_directions if which == " uphill" else index

@@ -20,7 +20,8 @@ class Guidance:
 
     Momentum: with b = 1 - momentum, the paper's z_(t+1) = b z1 + (1 - b) z2 is a sum of independent draws,
     the newest with the weight c and the one of k steps before with c momentum^k. c makes the variance 1,
-    whatever number of steps there has been. A direction counts turned uphill (times the sign of its loss
+    whatever number of steps there has been; it is smaller where some of them count less: steps of other
+    blocks, equal losses, small magnitudes. A direction counts turned uphill (times the sign of its loss
     difference, which changes nothing in the step it was taken in), and divided by sqrt(m) where there were m.
 
     Attributes
