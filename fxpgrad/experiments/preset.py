@@ -88,6 +88,8 @@ class MethodPreset:
                 raise InputError(
                     f"{where}: {key} is no trainer setting of a preset: seeds and rates say which there are"
                 )
+        if not 0 <= self.align <= _MOST_TASKS:
+            raise InputError(f"{where}: align must be a number of samples, 0 for none; got {self.align}")
         self._check_baseline(where)
         rates: list[float | None] = [*self.rates] or [None]
         for rate in rates:

@@ -158,6 +158,7 @@ def test_the_preset_of_the_documentation_is_sound(tmp_path):
             "unknown key 'optimiser'; did you mean optimizer",
         ),
         ("times = 0.0", "times = 0.0\noptions = { last = 1 }", "options are for baselines"),
+        ("times = 0.0", "times = 0.0\nalign = -5", "align must be a number of samples"),
     ],
 )  # fmt: skip
 def test_nonsense_is_refused_before_anything_runs(tmp_path, old, new, message):
