@@ -87,8 +87,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "paper": {"form": "paper", "scope": "lp"},
     "every part": {
         "momentum": 0.5, "sharpness": 0.5, "look_ahead": 1.0, "mask": "random", "density": 0.5, "blocks": 2,
-        "weight_decay": 0.01, "scalar": "magnitude",
+        "scalar": "magnitude",
     },
+    "decay": {"weight_decay": 0.01, "look_ahead": 1.0},
     "largest": {"mask": "largest", "density": 0.5},
 }  # fmt: skip
 
