@@ -144,6 +144,7 @@ def _results(preset: Preset, cells: Iterable[Cell], folder: str, processes: int)
     context = multiprocessing.get_context("spawn")  # threads of this process would not survive a fork
     others = set(multiprocessing.active_children())
     failed: BaseException | None = None
+    awaited = False
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
         try:
             with _interrupts_ignored():  # which workers inherit: Ctrl-C is for this process to answer
@@ -159,11 +160,12 @@ def _results(preset: Preset, cells: Iterable[Cell], folder: str, processes: int)
                 elif failed is None:
                     failed = error
                     pool.shutdown(wait=False, cancel_futures=True)
-        except BaseException:  # an interruption, or a disk that is full: nobody waits for the rest
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in set(multiprocessing.active_children()) - others:
-                process.terminate()
-            raise
+            awaited = True
+        finally:
+            if not awaited:  # an interruption, or a disk that is full: nobody waits for the rest
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in set(multiprocessing.active_children()) - others:
+                    process.terminate()
     if isinstance(failed, BrokenProcessPool):
         raise WorkerError(
             "a process of the experiment has died, killed or out of memory; every result so far is kept: run "
