@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from fxpgrad.experiments.cell import Record
 from fxpgrad.experiments.experiment import ExperimentResult
 from fxpgrad.tasks.statistics import mean_and_ci95
 
+_FEWEST = 3  # values of which an interval says anything
 _NUMBERED = ("task",)  # axes that number equal tasks: they are averaged over, not shown
 
 
@@ -25,7 +27,7 @@ class Row:
     method, title : str
     rate : float or None
     accuracy, ci95 : float
-        Mean over tasks and seeds, and half the width of its 95 % interval (infinite for one value).
+        Mean over tasks and seeds, and half the width of its 95 % interval (infinite for fewer than three).
     difference, difference_ci95 : float or None
         The same of the differences to the method compared with, pair by pair.
     forwards, seconds : float
@@ -80,11 +82,11 @@ def _rows(result: ExperimentResult, records: Sequence[Record]) -> tuple[Row, ...
     rows = []
     for method in result.preset.methods:
         own = [record for record in records if record["method"] == method.name]
-        mean, half = mean_and_ci95([record["accuracy"] for record in own])
+        mean, half = _mean_and_interval([record["accuracy"] for record in own])
         difference = half_difference = None
         if base and method.name != result.preset.compare:
             pairs = [r["accuracy"] - base.get(_pair(r), single[_pair(r)[0]]) for r in own]
-            difference, half_difference = mean_and_ci95(pairs)
+            difference, half_difference = _mean_and_interval(pairs)
         scratch = [record["scratch_bytes"] for record in own if "scratch_bytes" in record]
         rows.append(
             Row(
@@ -95,6 +97,11 @@ def _rows(result: ExperimentResult, records: Sequence[Record]) -> tuple[Row, ...
             )
         )  # fmt: skip
     return tuple(rows)
+
+
+def _mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
+    mean, half = mean_and_ci95(values)
+    return mean, half if len(values) >= _FEWEST else math.inf
 
 
 def _pair(record: Record) -> tuple[str, int]:
