@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +22,15 @@ def channel_moments_ref(values: NDArray[np.int8], zero_point: int, clamp_low: in
 def _mean_and_deviation(moments: NDArray[np.int64], c: int, count: int) -> tuple[int, int]:
     """Return both in 1/256 steps."""
     mean = int(moments[0, c]) * 256 // count
-    return mean, math.isqrt(max(int(moments[1, c]) * 65536 // count - mean * mean, 0))
+    return mean, _whole_root(max(int(moments[1, c]) * 65536 // count - mean * mean, 0))
+
+
+def _whole_root(value: int) -> int:
+    """Return the whole square root, by Newton's method from above."""
+    root = value
+    while root * root > value:
+        root = (root + value // root) // 2
+    return root
 
 
 def align_channels_ref(
