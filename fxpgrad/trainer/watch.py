@@ -17,8 +17,8 @@ _FIXES = {
 class Watch:
     """Sees every step's report and raises `TrainingError` when going on makes no sense.
 
-    Hopeless is: `patience` dead steps in a row (steps whose loss is zero do not count: they are done, not
-    stuck); an update that clips more than half of all values; or a loss whose mean over the last
+    Hopeless is: `patience` dead steps in a row (steps whose loss is zero do not count, nor steps too small to
+    move anything once others have: they are done, not stuck); an update that clips more than half of all values; or a loss whose mean over the last
     `patience` steps lies more than ln(classes), the loss of pure guessing, above the first step's.
     """
 
@@ -27,12 +27,15 @@ class Watch:
         self._values = values
         self._rise = math.log(max(num_classes, 2))
         self._dead = 0
+        self._moved = False
         self._first: float | None = None
         self._recent: deque[float] = deque(maxlen=patience)
 
     def observe(self, report: StepReport) -> None:
         """Take in the next step."""
-        self._dead = self._dead + 1 if report.dead in _FIXES else 0
+        self._moved = self._moved or report.moved > 0
+        stuck = report.dead in _FIXES and not (report.dead == "no weight moved" and self._moved)
+        self._dead = self._dead + 1 if stuck else 0
         if report.dead is not None and self._dead >= self._patience:
             raise TrainingError(
                 f"stopped at step {report.step}: {self._dead} dead steps in a row ({report.dead}); "

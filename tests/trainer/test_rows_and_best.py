@@ -9,7 +9,9 @@ import pytest
 from fxpgrad.errors import InputError, TrainingError
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
+from fxpgrad.trainer.report import StepReport
 from fxpgrad.trainer.trainer import Trainer
+from fxpgrad.trainer.watch import Watch
 from tests.trainer.small_programs import image_program
 
 FAST = TrainerConfig(epsilon=1e-2, learning_rate=2e-2, seed=3)
@@ -64,3 +66,16 @@ def test_a_run_that_turns_hopeless_goes_back_to_its_best_values():
         Trainer(program, dataclasses.replace(config, learning_rate=1e3), LinearCrossEntropy(), len(x)).fit(
             x, y, 80, keep_best=True
         )
+
+
+def test_a_run_whose_steps_have_become_too_small_is_done_and_one_that_never_moved_is_hopeless():
+    def report(number, moved):
+        return StepReport(number, (2**24,), (2**24 - 9,), (1,), 0, moved, 0, 1)
+
+    watch = Watch(3, 10, 2)
+    for number in range(50):
+        watch.observe(report(number, int(number == 0)))
+    watch = Watch(3, 10, 2)
+    with pytest.raises(TrainingError, match="no weight moved"):
+        for number in range(50):
+            watch.observe(report(number, 0))
