@@ -18,8 +18,9 @@ class Watch:
     """Sees every step's report and raises `TrainingError` when going on makes no sense.
 
     Hopeless is: `patience` dead steps in a row (steps whose loss is zero do not count, nor steps too small to
-    move anything once others have: they are done, not stuck); an update that clips more than half of all values; or a loss whose mean over the last
-    `patience` steps lies more than ln(classes), the loss of pure guessing, above the first step's.
+    move anything once others have: they are done, not stuck); an update that clips more than half of all
+    values; or a loss whose mean over the last `patience` steps lies more than ln(classes), the loss of pure
+    guessing, above the first step's.
     """
 
     def __init__(self, patience: int, values: int, num_classes: int) -> None:

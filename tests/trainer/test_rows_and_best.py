@@ -76,6 +76,7 @@ def test_a_run_whose_steps_have_become_too_small_is_done_and_one_that_never_move
     for number in range(50):
         watch.observe(report(number, int(number == 0)))
     watch = Watch(3, 10, 2)
+    watch.observe(report(0, 0))
+    watch.observe(report(1, 0))
     with pytest.raises(TrainingError, match="no weight moved"):
-        for number in range(50):
-            watch.observe(report(number, 0))
+        watch.observe(report(2, 0))
