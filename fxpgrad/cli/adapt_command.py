@@ -190,9 +190,8 @@ def adapt_command(
     method = method or default_method(program)
     given = {name: value for name, value in chosen.items() if value is not None}
     config = _config(method, given)
-    classes = None
-    if choose_head(program, head) == "linear":
-        classes = program.tensors[program.outputs[0]].shape[-1]
+    linear = choose_head(program, head) == "linear"
+    classes = program.tensors[program.outputs[0]].shape[-1] if linear else None
     labelled = load_labelled(data, program, real=real, classes=classes)
     config, size = batch_of(config, len(labelled.x), batch)
     count = _steps(method, steps, forwards, config, len(labelled.x), size)
@@ -220,13 +219,7 @@ def adapt_command(
             try_writing=None if content is None else partial(written_tflite, content, model, profile),
             on_step=show,
         )
-    if content is None:
-        save(result.program, output)
-    else:
-        written, final = written_tflite(content, model, profile, result.layers)
-        write_atomically(output, written)
-        after = evaluate(final, labelled.x, labelled.y).accuracy
-        result = dataclasses.replace(result, program=final, accuracy_after=after)
+    result = _written(result, output, labelled, content, model, profile)
     seconds = time.perf_counter() - started
     payload = _payload(result, labelled, output, seconds) | {
         "method": method,
@@ -240,6 +233,24 @@ def adapt_command(
         raise TrainingError(f"{result.report.stopped}; {output} holds them")
     if result.accuracy_after < result.accuracy_before:
         warn("the accuracy on the data fell; a lower learning rate or more directions may help")
+
+
+def _written(
+    result: AdaptedProgram,
+    output: str,
+    data: LabelledData,
+    content: bytes | None,
+    model: str,
+    profile: str | None,
+) -> AdaptedProgram:
+    """Write the output; return the result as a runtime reads it from there."""
+    if content is None:
+        save(result.program, output)
+        return result
+    written, final = written_tflite(content, model, profile, result.layers)
+    write_atomically(output, written)
+    after = evaluate(final, data.x, data.y).accuracy
+    return dataclasses.replace(result, program=final, accuracy_after=after)
 
 
 def _content_to_patch(model: str, output: str, program: Program, head: HeadChoice) -> bytes | None:

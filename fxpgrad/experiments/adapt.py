@@ -17,7 +17,7 @@ from fxpgrad.importers.model_file import program_from
 from fxpgrad.importers.tflite_writer import LayerValues, layers_without_bias, write_layers
 from fxpgrad.program.head import has_linear_head, with_accumulator_output, without_softmax
 from fxpgrad.program.program import Program
-from fxpgrad.trainer.alignment import Layers, align, measure_moments
+from fxpgrad.trainer.alignment import Alignment, Layers, align, measure_moments
 from fxpgrad.trainer.config import TrainerConfig, forwards_of_a_step
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.report import TrainingReport
@@ -153,12 +153,8 @@ def adapt(
         Training has grown a layer until its accumulators no longer fit.
     """
     kind = choose_head(program, head)
-    alignment = None
-    if like is not None:
-        target = measure_moments(program, like[:_MOST_ALIGNED])
-        alignment = align(program, target, x[:: -(-len(x) // _MOST_ALIGNED)], frozen)
-    start = program if alignment is None else alignment.program
-    before = _with_head(start, kind, x, y)
+    alignment = None if like is None else _aligned(program, like, x, frozen)
+    before = _with_head(program if alignment is None else alignment.program, kind, x, y)
     config, size = batch_of(config, len(x), batch)
 
     def all_layers() -> Layers:
@@ -171,16 +167,8 @@ def adapt(
         if window.epsilon is None:
             raise TrainingError(window.reason)
         config, extra = replace(config, epsilon=window.epsilon), window.forwards
-    trainer = Trainer(
-        form,
-        config,
-        objective,
-        size,
-        threads=threads,
-        paired=paired,
-        frozen=frozen,
-        rows_at_once=rows_at_once,
-    )
+    how: dict[str, Any] = {"threads": threads, "paired": paired, "rows_at_once": rows_at_once}
+    trainer = Trainer(form, config, objective, size, frozen=frozen, **how)
     if try_writing is not None:
         try_writing(all_layers())
     report = trainer.fit(x, y, steps, on_step, keep_best=True)
@@ -196,6 +184,12 @@ def adapt(
         config.epsilon,
         report.forwards + extra,
     )
+
+
+def _aligned(program: Program, like: NDArray[Any], x: NDArray[Any], frozen: frozenset[str]) -> Alignment:
+    """Align the layers on samples spread over the data."""
+    target = measure_moments(program, like[:_MOST_ALIGNED])
+    return align(program, target, x[:: -(-len(x) // _MOST_ALIGNED)], frozen)
 
 
 def _with_head(

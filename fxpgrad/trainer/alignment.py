@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError
 from fxpgrad.program.execute import Executor, check_input, only_input, positive
+from fxpgrad.program.head import without_softmax
 from fxpgrad.program.program import Call, Program
 from fxpgrad.program.prove import with_proved_accumulators
 from fxpgrad.trainer.scopes import gain_count
@@ -91,7 +92,7 @@ def align(
     Parameters
     ----------
     program : Program
-        Its last layer, and layers without an int8 output, stay as they are.
+        A dense layer at its end, the head, and layers without an int8 output stay as they are.
     target : mapping
         `measure_moments` of the same Program on data that it was made for.
     x : ndarray
@@ -139,8 +140,10 @@ def align(
 
 
 def _is_aligned(program: Program, call: Call) -> bool:
-    last = [other.name for other in program.calls if "weights" in other.constants][-1]
-    return "weights" in call.constants and "multiplier" in call.constants and call.name != last
+    """Whether a layer has gains and an int8 output, and is not the head, whose logits are no features."""
+    head = without_softmax(program).calls[-1]
+    is_head = call.name == head.name and call.spec.operator == "fully_connected"
+    return "weights" in call.constants and "multiplier" in call.constants and not is_head
 
 
 def _executor(program: Program, x: NDArray[Any]) -> Executor:

@@ -121,3 +121,14 @@ def test_training_from_an_aligned_network_merges_into_the_first_one(head):
         if "gain" in values:
             scale = program.constants[constants["weights"]].scale * values["gain"]
             np.testing.assert_allclose(after.constants[constants["weights"]].scale, scale, rtol=1e-8)
+
+
+def test_the_last_layer_of_features_is_aligned_too():
+    program, x, _ = image_program(8)
+    head = program.calls[-1]
+    tensors = {name: info for name, info in program.tensors.items() if name != head.output}
+    features = dataclasses.replace(
+        program, calls=program.calls[:-1], outputs=(head.inputs[0],), tensors=tensors
+    )
+    weighted = [call.name for call in features.calls if "weights" in call.constants]
+    assert list(measure_moments(features, x)) == weighted
