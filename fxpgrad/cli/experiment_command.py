@@ -26,7 +26,7 @@ from fxpgrad.experiments.experiment import ExperimentResult, run_experiment
 from fxpgrad.experiments.experiment_page import experiment_page
 from fxpgrad.experiments.preset import load_preset, preset_names
 from fxpgrad.experiments.records import Records
-from fxpgrad.experiments.summary import Group, Row, summarize
+from fxpgrad.experiments.summary import Group, Row, interval_text, summarize
 from fxpgrad.files import write_atomically
 
 
@@ -121,11 +121,6 @@ def _show_presets(as_json: bool) -> None:
     print_rich(table)
 
 
-def interval(mean: float, half: float) -> str:
-    """Return shares as per cent: "61.2 ± 1.3"."""
-    return f"{100 * mean:.1f}" + (f" ± {100 * half:.1f}" if math.isfinite(half) else "")
-
-
 def _table(result: ExperimentResult, group: Group) -> Table:
     table = Table(title=f"{result.preset.title}: {group.name}", title_justify="left")
     table.add_column("method")
@@ -142,10 +137,13 @@ def _table(result: ExperimentResult, group: Group) -> Table:
     for header in headers:
         table.add_column(header, justify="right")
     for row in group.rows:
-        cells = [row.title, "" if row.rate is None else f"{row.rate:g}", interval(row.accuracy, row.ci95)]
+        cells = [
+            row.title,
+            "" if row.rate is None else f"{row.rate:g}",
+            interval_text(row.accuracy, row.ci95),
+        ]
         if compare:
-            none = row.difference is None or row.difference_ci95 is None
-            cells.append("" if none else interval(row.difference or 0.0, row.difference_ci95 or 0.0))
+            cells.append(interval_text(row.difference, row.difference_ci95))
         stopped = f" ({row.stopped} stopped)" if row.stopped else ""
         scratch = "" if row.scratch_bytes is None else byte_text(row.scratch_bytes)
         cells += [f"{row.forwards:.3g}", f"{row.seconds:.1f}", scratch, f"{row.cells}{stopped}"]

@@ -145,8 +145,10 @@ def adapt_backprop(
     return now()
 
 
-def with_gains(graph: Graph, parameters: Parameters, gains: Mapping[str, NDArray[Any]]) -> Parameters:
-    """Multiply weights and biases by factors: node name to [channels or 1]."""
+def with_gains(
+    graph: Graph, parameters: Mapping[str, NDArray[Any]], gains: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Multiply weights and biases by factors, node name to [channels or 1]; those are float32 then."""
     scaled = dict(parameters)
     for node in graph.nodes:
         if node.name in gains:

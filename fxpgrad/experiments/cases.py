@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.adapt import unwritable_constants
+from fxpgrad.experiments.backprop import graph_parameters, with_gains
 from fxpgrad.experiments.evaluate import class_count
 from fxpgrad.experiments.kinds import FEW_SHOT_FILES, shift_of_file
 from fxpgrad.experiments.preset import Preset
 from fxpgrad.graph.graph import Graph
-from fxpgrad.importers.model_file import file_kind, load_program, read_model
+from fxpgrad.importers.model_file import file_kind, program_from, read_model
 from fxpgrad.program.execute import run_program
 from fxpgrad.program.lower import lower
 from fxpgrad.program.program import Program
 from fxpgrad.program.real_values import quantize_input
 from fxpgrad.quantize import calibrate, fold_batch_norm, quantize_graph
 from fxpgrad.tasks.backbone import attach_prototype_head, backbone_graph, class_prototypes, distance_scale
-from fxpgrad.tasks.cifar_resnet import load_cifar, normalize, resnet_graph
+from fxpgrad.tasks.cifar_resnet import LabelledImages, load_cifar, normalize, resnet_graph
 from fxpgrad.tasks.corruptions import corrupt
 from fxpgrad.tasks.few_shot_data import FewShotData, few_shot_omniglot, load_cub, load_tiny_imagenet
 from fxpgrad.tasks.npz_data import checked_labels, load_arrays, required_array
@@ -113,46 +114,43 @@ def _aligned(
     info = program.tensors[program.inputs[0]]
     alignment = align(program, measure_moments(program, quantize_input(info, usual)), quantize_input(info, x))
     calls = {call.name: call for call in program.calls}
-    tensors = dict(graph.tensors)
-    for name, gains in alignment.gains.items():
-        weights, bias = (program.constants[calls[name].constants[role]] for role in ("weights", "bias"))
-        gain = np.broadcast_to(gains / ONE, bias.data.shape)
-        real = alignment.biases[name] * scale_of(bias) * gain
-        shape = [1] * weights.data.ndim
-        shape[weights.axis] = -1
-        old = np.asarray(graph.tensors[weights.name].data)
-        tensors[weights.name] = replace(
-            graph.tensors[weights.name], data=(old * gain.reshape(shape)).astype(np.float32)
-        )
-        tensors[bias.name] = replace(graph.tensors[bias.name], data=real.astype(np.float32))
-    return replace(graph, tensors=tensors), alignment
+    biases = {name: program.constants[calls[name].constants["bias"]] for name in alignment.biases}
+    real: dict[str, NDArray[Any]] = {
+        biases[name].name: bias * scale_of(biases[name]) for name, bias in alignment.biases.items()
+    }
+    gains = {name: gain / ONE for name, gain in alignment.gains.items()}
+    parameters = with_gains(graph, {**graph_parameters(graph), **real}, gains)
+    changed = {name: replace(graph.tensors[name], data=data) for name, data in parameters.items()}
+    return replace(graph, tensors={**graph.tensors, **changed}), alignment
 
 
 def _shift(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, aligned: int) -> Case:
     """A CIFAR network and images as a bad sensor gives them: a share to adapt by, the rest to judge on."""
-    graph, ranges = _cifar_network(str(folder / data["net"]), str(folder / data["calibration"]))
-    path, count = str(folder / data["images"]), data.get("count")
-    labels = load_cifar(path, count).labels
-    seen = normalize(_corrupted(path, count, task["corruption"], task["severity"]))
+    graph, ranges, usual = _cifar_network(str(folder / data["net"]), str(folder / data["calibration"]))
+    found = _corrupted(str(folder / data["images"]), data.get("count"), task["corruption"], task["severity"])
+    seen, labels = normalize(found.images), found.labels
     train, test = split_by_seed(len(labels), 0, data.get("share", 0.9))
     alignment = None
     if aligned:
-        usual = normalize(load_cifar(folder / data["calibration"], _CALIBRATION).images)
         graph, alignment = _aligned(graph, ranges, usual, seen[train][:aligned])
     parts = seen[train], labels[train], seen[test], labels[test]
     return Case(*parts, graph, ranges, alignment=alignment)
 
 
 @functools.lru_cache(maxsize=2)
-def _corrupted(path: str, count: int | None, corruption: str, severity: int) -> NDArray[np.uint8]:
-    images = load_cifar(path, count).images
-    return images if corruption == "none" else corrupt(images, corruption, severity, 0)
+def _corrupted(path: str, count: int | None, corruption: str, severity: int) -> LabelledImages:
+    found = load_cifar(path, count)
+    if corruption == "none":
+        return found
+    return replace(found, images=corrupt(found.images, corruption, severity, 0))
 
 
 @functools.cache
-def _cifar_network(path: str, calibration: str) -> tuple[Graph, Ranges]:
+def _cifar_network(path: str, calibration: str) -> tuple[Graph, Ranges, NDArray[np.float32]]:
+    """Return a network's float Graph, its ranges and the images that those are of."""
     graph = fold_batch_norm(resnet_graph(path))
-    return graph, calibrate(graph, normalize(load_cifar(calibration, _CALIBRATION).images))
+    usual = normalize(load_cifar(calibration, _CALIBRATION).images)
+    return graph, calibrate(graph, usual), usual
 
 
 def _few_shot(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, aligned: int) -> Case:
@@ -160,8 +158,8 @@ def _few_shot(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, al
     images = _few_shot_data(task["set"], str(folder))
     net = task["net"]
     path = None if net == "bundled" else str(folder / data.get("backbones", "") / net)
-    graph, ranges, features_of, usual = _backbone(path, task["set"], str(folder))
-    scale, alignment = distance_scale(path), None
+    graph, ranges, features_of, scale, usual = _backbone(path, task["set"], str(folder))
+    alignment = None
     shape = data["ways"], data["shots"], data["queries"]
     drawn = images.sample_episode(data.get("task_seed", 0), task["task"], *shape, task["split"])
     episode = images.to_real(shift_episode(drawn, data.get("sensor", "none")))
@@ -188,8 +186,10 @@ def _few_shot_data(name: str, folder: str) -> FewShotData:
 
 
 @functools.cache
-def _backbone(path: str | None, name: str, folder: str) -> tuple[Graph, Ranges, Program, NDArray[np.float32]]:
-    """Return a backbone's float Graph, its ranges, its Program (16w8a) and the images that ranges are of.
+def _backbone(
+    path: str | None, name: str, folder: str
+) -> tuple[Graph, Ranges, Program, float, NDArray[np.float32]]:
+    """Return a backbone's float Graph, ranges, Program (16w8a), scale of distances, and images of the ranges.
 
     Those are base images, or any where a set has none (CUB).
     """
@@ -201,7 +201,7 @@ def _backbone(path: str | None, name: str, folder: str) -> tuple[Graph, Ranges, 
     usual = data.real(data.images[chosen])
     ranges = calibrate(graph, usual)
     program = lower(quantize_graph(graph, ranges, 16, headroom=_HEADROOM[16]))
-    return graph, ranges, program, usual
+    return graph, ranges, program, distance_scale(path), usual
 
 
 def _file(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, aligned: int) -> Case:
@@ -212,7 +212,8 @@ def _file(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, aligne
     <severity>" for images.
     """
     path = str(folder / task["model"])
-    program = load_program(path)
+    content = read_model(path)
+    program = program_from(content, path)
     x, y = _samples(str(folder / task["data"]), data.get("count"), task["shift"])
     info = program.tensors[program.inputs[0]]
     if info.dtype != "int8" or x.shape[1:] != info.shape:
@@ -225,7 +226,6 @@ def _file(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, aligne
             f"labels in {task['data']} must be in 0..{classes - 1}, as {path} has it; got {y.max()}"
         )
     train, test = split_by_seed(len(y), 0, data.get("share", 0.9))
-    content = read_model(path)
     tflite = file_kind(content, path) == "tflite"
     frozen = unwritable_constants(content, program) if tflite else frozenset[str]()
     parts, alignment = (x[train], y[train], x[test], y[test]), None

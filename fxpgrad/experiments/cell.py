@@ -20,6 +20,7 @@ from fxpgrad.experiments.cases import Case, make_case
 from fxpgrad.experiments.evaluate import evaluate
 from fxpgrad.experiments.methods import batch_of, steps_of
 from fxpgrad.experiments.preset import MethodPreset, Preset
+from fxpgrad.experiments.records import Record
 from fxpgrad.experiments.torch_operators import one_thread
 from fxpgrad.experiments.witness import count_differences
 from fxpgrad.program.head import with_accumulator_output, without_softmax
@@ -31,7 +32,6 @@ from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.trainer import Trainer
 from fxpgrad.trainer.window import measure_window
 
-Record = dict[str, Any]
 _ROWS = 50  # of an inference that judges
 
 
@@ -150,11 +150,13 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
         return {**_untrained(case, cell.method), "stopped": str(error), "config": asdict(config)}
     points, curve, started = _points(preset, steps), [], time.perf_counter()
 
+    def done() -> float:
+        return case.spent + trainer.forwards * trainer.steps_taken * batch / len(case.train_y)
+
     def measure(_: object) -> None:
         if trainer.steps_taken in points:
             seconds = round(time.perf_counter() - started, 2)
-            done = case.spent + trainer.forwards * trainer.steps_taken * batch / len(case.train_y)
-            curve.append([round(done, 4), seconds, _accuracy(case, trainer.adapted())])
+            curve.append([round(done(), 4), seconds, _accuracy(case, trainer.adapted())])
 
     record: Record = {"stopped": ""}
     losses: list[float] = []
@@ -170,7 +172,7 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
         "accuracy": _accuracy(case, after),
         "samples": len(case.test_y),
         "steps": trainer.steps_taken,
-        "forwards_done": case.spent + trainer.forwards * trainer.steps_taken * batch / len(case.train_y),
+        "forwards_done": done(),
         "loss_first": float(np.mean(losses[:tenth])) if losses else None,
         "loss_last": float(np.mean(losses[-tenth:])) if losses else None,
         "scratch_bytes": trainer.scratch_bytes,

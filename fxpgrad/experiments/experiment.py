@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from fxpgrad.errors import InputError, MissingExtraError, WorkerError
-from fxpgrad.experiments.cell import Cell, Record, key_of, run_cell, settings_of
+from fxpgrad.experiments.cell import Cell, key_of, run_cell, settings_of
 from fxpgrad.experiments.kinds import check_keys, require_files
 from fxpgrad.experiments.preset import MethodPreset, Preset, combinations
-from fxpgrad.experiments.records import Records
+from fxpgrad.experiments.records import Record, Records
 from fxpgrad.experiments.torch_operators import torch_is_there
 
 OnCell = Callable[[int, int, str], None]

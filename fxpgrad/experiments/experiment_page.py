@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fxpgrad.experiments.experiment import ExperimentResult
-from fxpgrad.experiments.summary import Group, Row, group_name
+from fxpgrad.experiments.summary import Group, Row, group_name, interval_text
 from fxpgrad.figures import import_figure
 
 _STYLE = """
@@ -114,22 +114,16 @@ def _text(value: str) -> str:
     return html.escape(value)
 
 
-def _interval(mean: float | None, half: float | None) -> str:
-    if mean is None:
-        return ""
-    return f"{100 * mean:.1f}" + (f" ± {100 * half:.1f}" if half is not None and math.isfinite(half) else "")
-
-
 def _table(group: Group, compare: str) -> str:
     headers = ["method", "rate", "accuracy, %", *([f"less {compare}"] if compare else [])]
     headers += ["forwards", "seconds", "scratch, kB", "results", "stopped"]
 
     def cells(row: Row) -> list[str]:
-        difference = [_interval(row.difference, row.difference_ci95)] if compare else []
+        difference = [interval_text(row.difference, row.difference_ci95)] if compare else []
         scratch = "" if row.scratch_bytes is None else f"{row.scratch_bytes / 1000:.0f}"
         rate = "" if row.rate is None else f"{row.rate:g}"
         numbers = [f"{row.forwards:.3g}", f"{row.seconds:.1f}", scratch, str(row.cells), str(row.stopped)]
-        return [row.title, rate, _interval(row.accuracy, row.ci95), *difference, *numbers]
+        return [row.title, rate, interval_text(row.accuracy, row.ci95), *difference, *numbers]
 
     return _rendered(headers, [cells(row) for row in group.rows])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from fxpgrad.errors import InputError
 from fxpgrad.graph.graph import Graph
 from fxpgrad.program.program import Program
 from fxpgrad.trainer.config import TrainerConfig
-from fxpgrad.trainer.scopes import FIRST_GAIN, gain_count, trained_calls, trained_roles
+from fxpgrad.trainer.scopes import FIRST_GAIN, divisor_of, gain_count, trained_calls, trained_roles
 from fxpgrad.trainer.trainable import distribution_code, tensor_numbers
 from fxpgrad.trainer.units import unit_of
 from fxpgrad_kernels.random.distributions import direction_table
@@ -113,8 +112,7 @@ class Directions:
         values -= rate * learning_rate * unit * sum(sign * z / 32) / m, or / sqrt(m) where rows are split.
         """
         config = self._config
-        summed = config.num_directions if config.rows == "shared" else math.sqrt(config.num_directions)
         for item, z in zip(self._items, drawn, strict=True):
-            size = np.float32(rate * config.learning_rate * item.unit / summed / 32)
+            size = np.float32(rate * config.learning_rate * item.unit / divisor_of(config) / 32)
             total = np.tensordot(np.array(signs, np.float32), z.astype(np.float32), 1)  # whole numbers: exact
             item.values[...] -= size * total

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.baselines import BASELINES
+from fxpgrad.graph.attributes import nearest
 from fxpgrad.trainer.config import TrainerConfig
 
 Kind = Literal["shift", "few_shot", "file"]
@@ -243,7 +243,7 @@ def load_preset(name: str, *, quick: bool = False) -> Preset:
     else:
         if name not in preset_names():
             raise InputError(
-                f"no preset is called {name!r}{_near(name, preset_names())}; or name a .toml file"
+                f"no preset is called {name!r}{nearest(name, tuple(preset_names()))}; or name a .toml file"
             )
         folder = resources.files("fxpgrad.experiments") / "presets"
         text, stem = (folder / f"{name}{_SUFFIX}").read_text("utf-8"), name
@@ -279,12 +279,7 @@ def combinations(axes: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
 def require_known(key: str, known: list[str], where: str) -> None:
     """Raise `InputError` for an unknown key, naming the nearest known one."""
     if key not in known:
-        raise InputError(f"{where} has the unknown key {key!r}{_near(key, known)}")
-
-
-def _near(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
+        raise InputError(f"{where} has the unknown key {key!r}{nearest(key, tuple(known))}")
 
 
 def _merged(table: dict[str, Any], shorter: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fxpgrad.experiments.cell import Record
 from fxpgrad.experiments.experiment import ExperimentResult
+from fxpgrad.experiments.records import Record
 from fxpgrad.tasks.statistics import mean_and_ci95
 
 _FEWEST = 3  # values of which an interval says anything
@@ -74,6 +74,13 @@ def group_name(task: dict[str, Any]) -> str:
     """Return what a task is called in tables."""
     parts = [f"{value}" for key, value in task.items() if key not in _NUMBERED and key != "split"]
     return " ".join(parts)
+
+
+def interval_text(mean: float | None, half: float | None) -> str:
+    """Return shares as per cent: "61.2 ± 1.3"; no interval if it is infinite, nothing if there is no mean."""
+    if mean is None or half is None:
+        return ""
+    return f"{100 * mean:.1f}" + (f" ± {100 * half:.1f}" if math.isfinite(half) else "")
 
 
 def _rows(result: ExperimentResult, records: Sequence[Record]) -> tuple[Row, ...]:

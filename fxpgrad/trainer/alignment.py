@@ -71,11 +71,11 @@ def measure_moments(program: Program, x: NDArray[Any]) -> dict[str, Moments]:
 
     x: of the Program's input type, [n, ...input shape].
     """
-    executor = _executor(program, x)
+    executor, aligned = _executor(program, x), {call.name for call in _aligned_calls(program)}
     moments = {}
     for bound in executor.calls:
         bound.run()
-        if _is_aligned(program, bound.call):
+        if bound.call.name in aligned:
             moments[bound.call.name] = _moments(executor, bound.call)
     return moments
 
@@ -111,7 +111,7 @@ def align(
     """
     gains: dict[str, NDArray[np.int32]] = {}
     biases: dict[str, NDArray[np.int32]] = {}
-    aligned, calls = program, [call for call in program.calls if _is_aligned(program, call)]
+    aligned, calls = program, _aligned_calls(program)
     run = 0
     for call in [call for call in calls for _ in range(positive("sweeps", sweeps))]:
         channels = program.constants[call.constants["bias"]].data.size
@@ -139,11 +139,11 @@ def align(
     return Alignment(with_proved_accumulators(aligned), gains, biases, forwards)
 
 
-def _is_aligned(program: Program, call: Call) -> bool:
-    """Whether a layer has gains and an int8 output, and is not the head, whose logits are no features."""
+def _aligned_calls(program: Program) -> list[Call]:
+    """Return the layers with gains and an int8 output, but for the head, whose logits are no features."""
+    calls = [call for call in program.calls if {"weights", "multiplier"} <= call.constants.keys()]
     head = without_softmax(program).calls[-1]
-    is_head = call.name == head.name and call.spec.operator == "fully_connected"
-    return "weights" in call.constants and "multiplier" in call.constants and not is_head
+    return [c for c in calls if c.name != head.name or c.spec.operator != "fully_connected"]
 
 
 def _executor(program: Program, x: NDArray[Any]) -> Executor:

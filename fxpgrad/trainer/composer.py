@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.guidance import Guidance
-from fxpgrad.trainer.trainable import Scale, Trainable, distribution_code, rounding_code
+from fxpgrad.trainer.trainable import FULL_DENSITY, Scale, Trainable, distribution_code, rounding_code
 from fxpgrad_kernels.random.distributions import direction_table
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.tape import Tape
@@ -23,7 +23,6 @@ from fxpgrad_kernels.training.exact_gradient import WORDS
 from fxpgrad_kernels.training.update import RoundingRule
 
 SLAB = 2**13  # values
-_FULL = 2**16
 _FIXED = 2**24 - 1  # the direction, of step 0, whose random bits thin all directions alike
 
 
@@ -87,11 +86,11 @@ class Composer:
         self, tape: Tape, places: Places, item: Trainable, slab: slice, targets: Sequence[NDArray[Any]]
     ) -> None:
         """Write a slab's values, perturbed along the direction that the words name, to one target a sign."""
-        first, values = _first(item, slab), item.values[slab].reshape(-1)
+        first, values = first_index(item, slab), item.values[slab].reshape(-1)
         if self._centred:
             values = self._add_centre(tape, places, item, slab)
         z = self._add_direction(tape, places, item, slab, "")
-        epsilon = _own_channels(item, item.epsilon, first, values.size)
+        epsilon = own_channels(item, item.epsilon, first, values.size)
         for number, target in enumerate(targets):
             arguments = {"weights": values, "epsilon": epsilon, "z": z, "output": target, "sign": 0}
             words = tape.add(item.perturb_along.function, item.perturb_along.arguments, arguments)
@@ -174,8 +173,8 @@ class Composer:
         rule: int,
         counts: NDArray[np.int64],
     ) -> None:
-        first = _first(item, slab)
-        multiplier, shift, own = (_own_channels(item, array, first, values.size) for array in (*scale, decay))
+        first = first_index(item, slab)
+        multiplier, shift, own = (own_channels(item, array, first, values.size) for array in (*scale, decay))
         arguments = {
             "weights": values, "gradient": gradient, "multiplier": multiplier, "shift": shift, "decay": own,
             "words": self._words, "counts": counts, "seed": self._config.seed, "step": 0,
@@ -200,7 +199,7 @@ class Composer:
         parts, config, guidance = item.parts, self._config, self._guidance
         assert parts is not None
         values = item.values[slab].reshape(-1)
-        first, z = _first(item, slab), self._z[: values.size]
+        first, z = first_index(item, slab), self._z[: values.size]
         stream = {
             "seed": config.seed, "step": 0, "direction": direction or 0, "tensor": item.tensor,
             "first_index": first, "z": z, "block": self._block, "output": z,
@@ -218,21 +217,22 @@ class Composer:
             history = guidance.history_before if which == " before" else guidance.history
             guided = {**common, "weights": history[item.block], "own": 0}
             add("guide_direction", guided, step=step, own=f"own{' before' if which == ' before' else ''}")
-        if parts.density < _FULL:
+        if parts.density < FULL_DENSITY:
             add("thin_direction", {**stream, "density": parts.density}, **named)
-        if parts.fixed_density < _FULL:
+        if parts.fixed_density < FULL_DENSITY:
             add("thin_direction", {**stream, "density": parts.fixed_density, "direction": _FIXED})
         if parts.bounds is not None:
-            low, high = (_own_channels(item, bound, first, values.size) for bound in parts.bounds)
+            low, high = (own_channels(item, bound, first, values.size) for bound in parts.bounds)
             add(item.mask.name, {"z": z, "weights": values, "low": low, "high": high, "output": z})
         return z
 
 
-def _first(item: Trainable, slab: slice) -> int:
+def first_index(item: Trainable, slab: slice) -> int:
+    """Return the index in the tensor of a slab's first value."""
     return int(slab.start or 0) * int(item.values.size // item.values.shape[0])
 
 
-def _own_channels(item: Trainable, array: NDArray[Any], first: int, count: int) -> NDArray[Any]:
+def own_channels(item: Trainable, array: NDArray[Any], first: int, count: int) -> NDArray[Any]:
     """Return the entries of a per-channel array for the values from `first` on."""
     each = item.values.size // array.size
     return array[first // each : (first + count - 1) // each + 1]

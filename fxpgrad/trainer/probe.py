@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fxpgrad.program.execute import BoundCall, Executor
 from fxpgrad.program.program import Call, Program
-from fxpgrad.trainer.composer import Composer, Places
+from fxpgrad.trainer.composer import Composer, Places, first_index, own_channels
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.guidance import Guidance
 from fxpgrad.trainer.layer_scratch import LayerScratch, Trained, records_of, slabs_of
@@ -263,11 +263,10 @@ class _ProbeTape:
             return
         config = probe._config
         values = item.values[slab]
-        first = (slab.start or 0) * (item.values.size // item.values.shape[0])
-        per_epsilon = item.values.size // item.epsilon.size
+        first = first_index(item, slab)
         arguments = {
             "weights": values.reshape(-1),
-            "epsilon": item.epsilon[first // per_epsilon : (first + values.size - 1) // per_epsilon + 1],
+            "epsilon": own_channels(item, item.epsilon, first, values.size),
             "table": probe._table,
             "block": probe._block,
             "seed": config.seed,

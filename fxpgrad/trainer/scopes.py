@@ -12,15 +12,14 @@ from fxpgrad.errors import TrainingError
 from fxpgrad.program.program import Call, Constant, Program
 from fxpgrad.program.prove import real_multipliers
 from fxpgrad.trainer.config import TrainerConfig
-from fxpgrad.trainer.trainable import SPLIT, Parts, Trainable, tensor_numbers, update_scale
-from fxpgrad.trainer.units import GAIN_SCALE, Floats, scale_of, unit_of
+from fxpgrad.trainer.trainable import FULL_DENSITY, SPLIT, Parts, Trainable, tensor_numbers, update_scale
+from fxpgrad.trainer.units import GAIN_SCALE, Floats, along_channels, scale_of, unit_of
 from fxpgrad_kernels.training.gain import ONE
 
 UNIT = {"exact": 1 / 32, "paper": 0.0276}
 _EPSILON_LIMIT = {"int8": 2**24, "int16": 2**24, "int32": 2**31 - 1}
 GAIN_SHIFTS = (-28, 29)  # of multipliers whose gains may lie between 1/8 and 2
 FIRST_GAIN = 2**20  # the number in the random stream of the gain beside constant 0
-_FULL = 2**16  # the density of what is not thinned
 
 
 def make_trainables(
@@ -128,8 +127,7 @@ def _make(
         values = np.asarray(_split(values, name))
         scale = scale / SPLIT
     in_steps = unit * UNIT[config.form] / (scale * math.sqrt(density))
-    summed = config.num_directions if config.rows == "shared" else math.sqrt(config.num_directions)
-    real = config.learning_rate * in_steps / (summed * magnitude_unit(config))
+    real = config.learning_rate * in_steps / (divisor_of(config) * magnitude_unit(config))
     uphill = config.sharpness * config.epsilon * in_steps
     live = _live_channels(program, call)
     if live.size == probes.size:
@@ -140,8 +138,8 @@ def _make(
     parts = None
     if config.composed:
         parts = Parts(
-            density=round(_FULL * density),
-            fixed_density=round(_FULL * config.density) if masked_at_random else _FULL,
+            density=round(FULL_DENSITY * density),
+            fixed_density=round(FULL_DENSITY * config.density) if masked_at_random else FULL_DENSITY,
             bounds=_bounds(config, constant, values, scale) if role == "weights" else None,
             uphill=update_scale(uphill, name),
             ahead=update_scale(config.look_ahead * real, name),
@@ -167,6 +165,11 @@ def _live_channels(program: Program, call: Call) -> NDArray[np.bool_]:
         return np.ones(len(program.constants[call.constants["bias"]].data), np.bool_)
     live: NDArray[np.bool_] = real * 2.0**30 >= 255
     return live
+
+
+def divisor_of(config: TrainerConfig) -> float:
+    """Return what the sum over directions is divided by: m where they share the rows, else sqrt(m)."""
+    return config.num_directions if config.rows == "shared" else math.sqrt(config.num_directions)
 
 
 def magnitude_unit(config: TrainerConfig) -> int:
@@ -214,12 +217,11 @@ def _bounds(
     """Return the least and the greatest magnitude, in steps of each channel, that a mask lets through."""
     if config.mask not in ("largest", "smallest"):
         return None
-    shape = [1] * values.ndim
-    shape[constant.axis] = -1
+    steps_of = along_channels(constant, scale)
     largest = config.mask == "largest"
     share = 1 - config.density if largest else config.density
-    threshold = float(np.quantile(np.abs(values.astype(np.float64)) * scale.reshape(shape), share))
-    steps = np.clip(threshold / _per_element(constant, scale.reshape(shape)).reshape(-1), 0, 2**31 - 1)
+    threshold = float(np.quantile(np.abs(values.astype(np.float64)) * steps_of, share))
+    steps = np.clip(threshold / _per_element(constant, steps_of).reshape(-1), 0, 2**31 - 1)
     zero, most = np.zeros(steps.size, np.int32), np.full(steps.size, 2**31 - 1, np.int32)
     return (np.ceil(steps).astype(np.int32), most) if largest else (zero, np.floor(steps).astype(np.int32))
 

@@ -24,6 +24,7 @@ from fxpgrad_kernels.training.perturb import BLOCK, Form
 from fxpgrad_kernels.training.update import RoundingRule
 
 _SUFFIX = {"int8": "w8", "int16": "w16", "int32": "b32"}
+FULL_DENSITY = 2**16  # of what is not thinned
 SPLIT = 256  # steps of a whole weight of split bytes in one step of its upper byte
 
 

@@ -24,6 +24,13 @@ def scale_of(constant: Constant) -> Floats:
     return constant.scale
 
 
+def along_channels(constant: Constant, values: Floats) -> Floats:
+    """Return one value a channel in a shape that goes with the constant's array."""
+    shape = [1] * constant.data.ndim
+    shape[constant.axis] = -1
+    return values.reshape(shape)
+
+
 def unit_of(program: Program, call: Call, role: str, config: TrainerConfig) -> float:
     """Return the size of one unit of a call's weights, bias or gain, in their own real numbers.
 
@@ -36,9 +43,7 @@ def unit_of(program: Program, call: Call, role: str, config: TrainerConfig) -> f
         output = program.tensors[call.output]
         return 1.0 if output.dtype == "int32" else OUTPUT_STEPS * output.scale
     weights = program.constants[call.constants["weights"]]
-    shape = [1] * weights.data.ndim
-    shape[weights.axis] = -1
-    real = weights.data * scale_of(weights).reshape(shape)
+    real = weights.data * along_channels(weights, scale_of(weights))
     size = float(np.sqrt(np.mean(np.square(real))))
     if not size > 0:
         raise TrainingError(f"all of {weights.name} is zero: a step relative to its size cannot be taken")
