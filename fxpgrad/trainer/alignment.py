@@ -141,7 +141,12 @@ def align(
 
 def _aligned_calls(program: Program) -> list[Call]:
     """Return the layers with gains and an int8 output, but for the head, whose logits are no features."""
-    calls = [call for call in program.calls if {"weights", "multiplier"} <= call.constants.keys()]
+    calls = [
+        call
+        for call in program.calls
+        if {"weights", "bias", "multiplier"} <= call.constants.keys()
+        and program.tensors[call.output].dtype == "int8"
+    ]
     head = without_softmax(program).calls[-1]
     return [c for c in calls if c.name != head.name or c.spec.operator != "fully_connected"]
 

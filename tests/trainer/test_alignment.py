@@ -9,12 +9,15 @@ import pytest
 
 from fxpgrad.errors import InputError
 from fxpgrad.program.execute import Executor, run_program
+from fxpgrad.program.lower import lower
 from fxpgrad.trainer.alignment import Moments, align, measure_moments
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.trainable import with_multiplied_gains
 from fxpgrad.trainer.trainer import Trainer
 from fxpgrad_kernels.training.alignment_ref import align_channels_ref, channel_moments_ref
+from tests.kernels.tflm_weighted import weighted_cases
+from tests.program.weighted_graphs import layer_graph
 from tests.trainer.small_programs import image_program
 
 DIM = TrainerConfig(
@@ -132,3 +135,14 @@ def test_the_last_layer_of_features_is_aligned_too():
     )
     weighted = [call.name for call in features.calls if "weights" in call.constants]
     assert list(measure_moments(features, x)) == weighted
+
+
+def test_layers_of_16_bit_activations_are_left_alone():
+    family = "conv2d_a16w8_bias64"
+    program = lower(layer_graph(family, weighted_cases(family)[0]))
+    info = program.tensors[program.inputs[0]]
+    x = np.random.default_rng(0).integers(-999, 1000, (4, *info.shape)).astype(info.dtype)
+    assert measure_moments(program, x) == {}
+    alignment = align(program, {}, x)
+    assert alignment.gains == alignment.biases == {}
+    np.testing.assert_array_equal(run_program(alignment.program, x), run_program(program, x))
