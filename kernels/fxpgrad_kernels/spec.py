@@ -1,7 +1,7 @@
 """What a kernel is, as data: its arguments in order, their types, shapes and integer ranges.
 
 The executor binds arguments by this table, the planner sizes workspaces from it, the tests draw
-legal inputs from it, and later the C emitter and the conformance harness read the same table.
+legal inputs from it, and the C signatures and the conformance harness read the same table.
 """
 
 from __future__ import annotations
@@ -141,6 +141,10 @@ class KernelSpec:
     workspace : callable, optional
         ``(shapes by argument name, parameters by name) -> elements by workspace name``; shapes are
         those of the arrays with batch 1, and a workspace never grows with the batch.
+    in_place : str
+        The input that the kernel rewrites, if any; its reference returns it before the outputs.
+    returned : str
+        What the integer is that the function returns, if it returns one.
     """
 
     name: str
@@ -150,6 +154,8 @@ class KernelSpec:
     arguments: tuple[Argument, ...]
     workspace: WorkspaceRule | None = None
     preparation: Preparation | None = None
+    in_place: str = ""
+    returned: str = ""
 
     def of_role(self, role: Role) -> tuple[Argument, ...]:
         """Return the arguments of one role, in order."""

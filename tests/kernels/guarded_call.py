@@ -91,7 +91,7 @@ def results_of(spec: KernelSpec, case: Case, place: Place) -> tuple[Any, ...]:
     """Run the kernel; return the input that it rewrites, if any, its outputs and its states."""
     arrays = array_arguments(spec, case, place)
     spec.function(*(arrays[a.name] if a.name in arrays else int(case[a.name]) for a in spec.arguments))
-    rewritten = case.get("in_place")
+    rewritten = spec.in_place
     for argument in spec.of_role("input") + spec.of_role("constant"):
         if argument.name != rewritten:
             np.testing.assert_array_equal(arrays[argument.name], case[argument.name], argument.name)

@@ -5,7 +5,6 @@ A case holds every input, constant, state and parameter by name, what the refere
 
     "shapes"    the shapes of the outputs by name
     "sizes"     elements of workspaces by name, where a caller may choose them
-    "in_place"  the input that the kernel rewrites; the reference returns it before the outputs
 """
 
 from __future__ import annotations

@@ -42,11 +42,9 @@ def training(spec: KernelSpec, rng: Generator) -> Case:
         shapes = dict.fromkeys((a.name for a in spec.of_role("output")), case["weights"].shape)
     elif spec.name.startswith("update"):
         case = many_weights(cases.update_case(rng, dtype), rng, "multiplier", "shift")
-        case["in_place"] = "weights"
         shapes = {"counts": (2,)}
     else:
-        case = {**test_exact_gradient.any_step(rng, dtype), "in_place": "weights"}
-        return {**case, "shapes": {"counts": (2,)}}
+        return {**test_exact_gradient.any_step(rng, dtype), "shapes": {"counts": (2,)}}
     sizes = {"block": case.pop("workspace")}
     return {**case, "table": direction_table(case["distribution"]), "shapes": shapes, "sizes": sizes}
 

@@ -93,6 +93,7 @@ SPECS = (
             array("labels", "input", "int32", "B", 0),
             array("losses", "output", "int64", "B", 0),
         ),
+        returned="the sum of all losses",
     ),
     KernelSpec(
         name="cross_entropy_linear",
@@ -106,5 +107,6 @@ SPECS = (
             array("labels", "input", "int32", "B", 0),
             array("losses", "output", "int64", "B", 0),
         ),
+        returned="the sum of all losses",
     ),
 )

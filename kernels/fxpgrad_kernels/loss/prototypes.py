@@ -146,6 +146,7 @@ SPECS = (
             array("losses", "output", "int64", "B", 0),
             parameter("leave_one_out", 0, 1),
         ),
+        returned="the sum of all losses",
     ),
     KernelSpec(
         name="prototype_sums",

@@ -112,7 +112,9 @@ SPECS = (
         ),
     ),
     *(
-        KernelSpec(f"descend_{name}", "training", descend, descend_ref, _arguments(dtype), _words)
+        KernelSpec(
+            f"descend_{name}", "training", descend, descend_ref, _arguments(dtype), _words, in_place="weights"
+        )
         for name, dtype in (("w8", "int8"), ("w16", "int16"), ("b32", "int32"))
     ),
 )

@@ -63,5 +63,6 @@ SPECS = (
             array("new_multiplier", "output", "int32", "C", 0),
             array("new_shift", "output", "int32", "C", -31, 30),
         ),
+        returned="how many channels' gains were cut to their range",
     ),
 )

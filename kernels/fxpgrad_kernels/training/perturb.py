@@ -264,11 +264,18 @@ def _block(shapes: Shapes, parameters: Parameters) -> dict[str, int]:
     return {"block": BLOCK}
 
 
+_RETURNED = "how many perturbed values saturated"
 _TYPES = {"w8": "int8", "w16": "int16", "b32": "int32"}
 SPECS = (
     tuple(
         KernelSpec(
-            f"perturb_{name}", "training", perturb, perturb_ref, _arguments(dtype, ("output",)), _block
+            f"perturb_{name}",
+            "training",
+            perturb,
+            perturb_ref,
+            _arguments(dtype, ("output",)),
+            _block,
+            returned=_RETURNED,
         )
         for name, dtype in _TYPES.items()
     )
@@ -280,6 +287,7 @@ SPECS = (
             perturb_pair_ref,
             _arguments(dtype, ("plus", "minus")),
             _block,
+            returned=_RETURNED,
         )
         for name, dtype in _TYPES.items()
     )
@@ -290,12 +298,18 @@ SPECS = (
             perturb_along,
             perturb_along_ref,
             _arguments_along(dtype, dtype),
+            returned=_RETURNED,
         )
         for name, dtype in _TYPES.items()
     )
 )
 SPECS += (
     KernelSpec(
-        "perturb_split", "training", perturb_split, perturb_split_ref, _arguments_along("int16", "int8")
+        "perturb_split",
+        "training",
+        perturb_split,
+        perturb_split_ref,
+        _arguments_along("int16", "int8"),
+        returned=_RETURNED,
     ),
 )

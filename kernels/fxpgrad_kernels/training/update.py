@@ -234,6 +234,8 @@ def _block(shapes: Shapes, parameters: Parameters) -> dict[str, int]:
 
 
 SPECS = tuple(
-    KernelSpec(f"update_{name}", "training", update, update_ref, _arguments(dtype), _block)
+    KernelSpec(
+        f"update_{name}", "training", update, update_ref, _arguments(dtype), _block, in_place="weights"
+    )
     for name, dtype in (("w8", "int8"), ("w16", "int16"), ("b32", "int32"))
 )

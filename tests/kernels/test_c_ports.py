@@ -1,0 +1,95 @@
+"""The C port of every kernel equals the definition, keeps to its arrays, and does nothing that C leaves open.
+
+Compiled by each compiler that is installed, with every warning an error; between guard pages; and under the
+address and undefined-behaviour sanitizers.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fxpgrad.codegen.header import DEVICE, HEADER, header_text
+from fxpgrad.codegen.host_compiler import SANITIZED, build_shared
+from fxpgrad.codegen.ports import port_files
+from fxpgrad_kernels.registry import kernels
+from tests.guarded_memory import Sandbox, needs_guards
+from tests.kernels.c_port_call import check_port
+
+COMPILERS = ("gcc", "clang")
+PORTED = sorted(port_files())
+CASES, DEEP_CASES = 20, 10_000
+
+
+def needed(compiler: str) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+
+
+@pytest.fixture(scope="module", params=COMPILERS)
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    needed(request.param)
+    path = tmp_path_factory.mktemp("ports") / f"{request.param}.so"
+    return build_shared(path, compiler=request.param)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Path]]:
+    """Return a process in which gcc's sanitizers run, and the library that they watch."""
+    needed("gcc")
+    found = subprocess.run(
+        ["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if not os.path.isabs(found):
+        pytest.skip("gcc has no address sanitizer here")
+    path = tmp_path_factory.mktemp("ports") / "sanitized.so"
+    build_shared(path, compiler="gcc", flags=("-O1", *SANITIZED))
+    old = {name: os.environ.get(name) for name in ("LD_PRELOAD", "ASAN_OPTIONS")}
+    os.environ.update(LD_PRELOAD=found, ASAN_OPTIONS="detect_leaks=0:verify_asan_link_order=0")
+    try:
+        with Sandbox() as opened:
+            yield opened, path
+    finally:
+        for name, value in old.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def test_header_is_what_the_table_of_kernels_says():
+    assert (DEVICE / HEADER).read_text() == header_text(), "run python -m fxpgrad.codegen.header"
+
+
+def test_ports_are_of_registered_kernels():
+    assert set(PORTED) <= set(kernels())
+
+
+@needs_guards
+@pytest.mark.parametrize("name", PORTED)
+def test_port_equals_definition_between_guard_pages(name: str, library: Path, sandbox: Sandbox) -> None:
+    sandbox.call(check_port, library, name, 0, CASES, True)
+
+
+@pytest.mark.parametrize("name", PORTED)
+def test_sanitizers_are_silent(name: str, sanitized: tuple[Sandbox, Path]) -> None:
+    sandbox, path = sanitized
+    sandbox.call(check_port, path, name, 0, CASES, False)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("name", PORTED)
+def test_sanitizers_are_silent_in_many_cases(name: str, sanitized: tuple[Sandbox, Path]) -> None:
+    sandbox, path = sanitized
+    sandbox.call(check_port, path, name, 0, DEEP_CASES, False)
