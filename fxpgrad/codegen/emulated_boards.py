@@ -129,11 +129,7 @@ def build(
         names = ("rom_origin", "rom_length", "ram_origin", "ram_length")
         numbers = (board.origins[0], 1 << 22, board.origins[1], 1 << 22)
         linker += [f"-Wl,--defsym={name}={number:#x}" for name, number in zip(names, numbers, strict=True)]
-        start = subprocess.run(
-            [compiler, *board.flags, "-print-file-name=rdimon-crt0.o"],
-            capture_output=True, text=True, check=True,
-        ).stdout.strip()  # fmt: skip
-        linker += ["--specs=rdimon.specs", "-nostartfiles", "-T", str(FILES / "cortex_m.ld"), start]
+        linker += ["--specs=rdimon.specs", "-nostartfiles", "-T", str(FILES / "cortex_m.ld")]
         own = [FILES / "cortex_m.c"]
     else:
         common.append("--specs=picolibc.specs")

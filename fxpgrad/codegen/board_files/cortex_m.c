@@ -1,21 +1,43 @@
-/* Start of a program on an emulated Cortex-M: a vector table, and newlib's start from the reset vector.
- * A fault ends the emulation with an error instead of spinning for ever.
+/* Start of a program on an emulated Cortex-M: vectors, stack and heap of the linker script, and files and output of
+ * the machine that emulates, through newlib's semihosting. A fault ends the emulation with an error.
  */
+#include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 extern uint32_t stack_top[];
-void _start(void);
+extern char heap_start[], heap_end[];
+extern uint32_t bss_start[], bss_end[];
+
+int main(void);
+void initialise_monitor_handles(void);
 void reset_handler(void);
 void fault_handler(void);
+void *_sbrk(ptrdiff_t more);
 
 void _init(void) {}
 void _fini(void) {}
 
+/* The emulator writes .data itself when it loads the program. */
 void reset_handler(void) {
     /* CPACR: coprocessors 10 and 11, the vector unit of a Cortex-M55; elsewhere this does nothing or no harm. */
     *(volatile uint32_t *)(uintptr_t)0xE000ED88u |= 0xFu << 20;
     __asm__ volatile("dsb\n\tisb");
-    _start();
+    for (uint32_t *word = bss_start; word < bss_end; word++) {
+        *word = 0;
+    }
+    initialise_monitor_handles();
+    exit(main());
+}
+
+void *_sbrk(ptrdiff_t more) {
+    static char *top = heap_start;
+    if (more > heap_end - top) {
+        return (void *)-1;
+    }
+    char *old = top;
+    top += more;
+    return old;
 }
 
 void fault_handler(void) {
