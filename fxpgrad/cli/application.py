@@ -15,6 +15,7 @@ from fxpgrad.cli.demo_command import demo_command
 from fxpgrad.cli.diff_command import diff_command
 from fxpgrad.cli.evaluate_command import evaluate_command
 from fxpgrad.cli.experiment_command import experiment_command
+from fxpgrad.cli.export_c_command import export_c_command
 from fxpgrad.cli.inspect_command import inspect_command
 from fxpgrad.cli.memory_command import memory_command
 from fxpgrad.cli.probe_command import probe_command
@@ -105,6 +106,7 @@ for _command in (
     diff_command,
     check_command,
     convert_command,
+    export_c_command,
     memory_command,
     probe_command,
     adapt_command,

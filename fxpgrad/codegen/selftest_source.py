@@ -1,0 +1,124 @@
+"""selftest.c: golden inputs and outputs of a model, and a checksum of every layer's result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from fxpgrad.codegen.c_text import array_definition, remark, string, values_text
+from fxpgrad.codegen.golden_runs import GoldenRuns
+from fxpgrad.codegen.model_source import WATCH, ends, written_by
+from fxpgrad.codegen.model_text import ModelText
+from fxpgrad.program.layer_names import short_name
+
+_CHECKS = """\
+static int32_t sample, watched, failures;
+static int32_t first_wrong; /* the first watched result of this sample that differs, -1 if none */
+
+/* FNV-1a over the values' bytes, least significant first, on any machine. */
+static uint32_t checksum(const void *values, int32_t elements, int32_t element_bytes) {
+    uint32_t total = 2166136261u;
+    for (int32_t i = 0; i < elements; i++) {
+        const uint32_t value = element_bytes == 1   ? (uint32_t)((const int8_t *)values)[i]
+                               : element_bytes == 2 ? (uint32_t)((const int16_t *)values)[i]
+                                                    : (uint32_t)((const int32_t *)values)[i];
+        for (int32_t byte = 0; byte < element_bytes; byte++) {
+            total = (total ^ ((value >> (8 * byte)) & 0xFFu)) * 16777619u;
+        }
+    }
+    return total;
+}
+
+/* The model calls this after every layer. */
+void PREFIX_watch(int32_t layer, const void *values, int32_t elements, int32_t element_bytes) {
+    if (first_wrong < 0 && (watched >= WATCHED || checksum(values, elements, element_bytes) != expected[sample][watched])) {
+        first_wrong = watched;
+        failures++;
+        printf("sample %d: layer %d (%s) is the first that differs\\n", (int)sample, (int)layer, layer_names[layer]);
+    }
+    watched++;
+}
+
+"""
+
+
+def selftest(text: ModelText, runs: GoldenRuns) -> str:
+    """Return the self-test's source."""
+    program, prefix = text.program, text.prefix
+    samples, watched = runs.checksums.shape
+    names = ",\n".join(f"    {string(short_name(call.name))}" for call in program.calls)
+    rows = ",\n".join("    {\n" + values_text(row, " " * 8) + "\n    }" for row in runs.checksums)
+    parts = [
+        f"/* Self-test of {remark(program.name)}: {samples} samples, compared with what fxpgrad computes for them: every\n"
+        " * layer by a checksum, so that the first wrong one is named, and the outputs value by value.\n"
+        f" * {written_by()}\n *\n"
+        f" * {prefix}.c must be compiled with {text.macro}_{WATCH} defined, too.\n */\n"
+        f"#define {text.macro}_{WATCH}\n"
+        f'#include "{prefix}.h"\n#include <stdio.h>\n\n'
+        f"#define SAMPLES {samples}\n#define WATCHED {watched} /* results of layers in each sample */\n",
+        *_data(text, "input", runs.inputs),
+        *_data(text, "output", runs.outputs),
+        f"static const char *const layer_names[] = {{\n{names},\n}};\n",
+        f"static const uint32_t expected[SAMPLES][WATCHED] = {{\n{rows},\n}};\n",
+        _CHECKS.replace("PREFIX", prefix) + _main(text),
+    ]
+    return "\n".join(parts)
+
+
+def _data(text: ModelText, role: str, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+    return [
+        f"/* {role.capitalize()} {remark(name)}, sample after sample. */\n"
+        + array_definition("static const", f"golden_{end}", arrays[name])
+        for name, end in ends(text, role).items()
+    ]
+
+
+def _main(text: ModelText) -> str:
+    prefix, macro = text.prefix, text.macro
+    reset = f"    {prefix}_reset();\n" if text.program.variables else ""
+    loads = "".join(_load(prefix, f"{macro}_{end.upper()}", end) for end in ends(text, "input").values())
+    compares = "".join(
+        _compare(prefix, f"{macro}_{end.upper()}", end) for end in ends(text, "output").values()
+    )
+    return f"""\
+int main(void) {{
+{reset}    for (sample = 0; sample < SAMPLES; sample++) {{
+        watched = 0;
+        first_wrong = -1;
+{loads}        {prefix}_infer();
+        if (watched != WATCHED) {{
+            failures++;
+            printf("sample %d: {prefix}.c has not been compiled with {macro}_{WATCH} defined\\n", (int)sample);
+        }}
+{compares}    }}
+    if (failures) {{
+        printf("selftest: FAILED\\n");
+        return 1;
+    }}
+    printf("selftest: %d samples, {len(text.program.calls)} layers, all equal\\n", SAMPLES);
+    return 0;
+}}
+"""
+
+
+def _load(prefix: str, macro: str, end: str) -> str:
+    return f"""\
+        for (int32_t i = 0; i < {macro}_SIZE; i++) {{
+            {prefix}_{end}()[i] = golden_{end}[sample * {macro}_SIZE + i];
+        }}
+"""
+
+
+def _compare(prefix: str, macro: str, end: str) -> str:
+    return f"""\
+        for (int32_t i = 0; i < {macro}_SIZE; i++) {{
+            if ({prefix}_{end}()[i] != golden_{end}[sample * {macro}_SIZE + i]) {{
+                failures++;
+                printf("sample %d: {end}[%d] is %d, not %d\\n", (int)sample, (int)i, (int){prefix}_{end}()[i],
+                       (int)golden_{end}[sample * {macro}_SIZE + i]);
+                break;
+            }}
+        }}
+"""
