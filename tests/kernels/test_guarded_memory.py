@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fxpgrad.conformance.cases import legal_case
 from fxpgrad_kernels.jit import kernel
 from fxpgrad_kernels.registry import kernel_named, kernels
 from tests.guarded_memory import SIDES, Crash, Sandbox, Side, guarded, needs_guards
@@ -18,7 +19,6 @@ from tests.kernels.guarded_call import (
     check_parts,
     check_records,
 )
-from tests.kernels.legal_cases import legal_case
 
 pytestmark = needs_guards
 
