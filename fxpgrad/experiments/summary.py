@@ -14,6 +14,7 @@ from fxpgrad.experiments.experiment import ExperimentResult
 from fxpgrad.experiments.records import Record
 from fxpgrad.tasks.statistics import mean_and_ci95
 
+SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of the compared method's CPU time
 _FEWEST = 3  # values of which an interval says anything
 _NUMBERED = ("task",)  # axes that number equal tasks: they are averaged over, not shown
 
@@ -31,7 +32,9 @@ class Row:
     difference, difference_ci95 : float or None
         The same of the differences to the method compared with, pair by pair.
     forwards, seconds : float
-        Means, a task.
+        Means, a task; seconds by the clock on the wall, judging included.
+    cpu_seconds : float or None
+        Mean CPU time of adapting alone; None if a result does not say.
     scratch_bytes : int or None
     cells, stopped : int
         How many results are behind the means, and how many runs were given up.
@@ -46,6 +49,7 @@ class Row:
     difference_ci95: float | None
     forwards: float
     seconds: float
+    cpu_seconds: float | None
     scratch_bytes: int | None
     cells: int
     stopped: int
@@ -68,6 +72,55 @@ def summarize(result: ExperimentResult) -> tuple[Group, ...]:
     if len(groups) > 1:
         groups.append(Group("all", _rows(result, result.records)))
     return tuple(groups)
+
+
+@dataclass(frozen=True, slots=True)
+class TimedRow:
+    """A method's mean accuracy after shares of the CPU time that the method compared with takes.
+
+    accuracies: None where an aligned method's start takes longer on some task.
+    """
+
+    title: str
+    accuracies: tuple[float | None, ...]
+
+
+def at_equal_seconds(result: ExperimentResult) -> tuple[TimedRow, ...]:
+    """Return each method's accuracy at `SHARES` of the CPU seconds that the compared method takes in all.
+
+    A result counts with the last accuracy that it had been measured at by then; one that has ended, with its
+    end. Time is compared task by task. Methods without such measurements are left out; the result is empty
+    if the compared method has none.
+    """
+    ends = {
+        _pair(r): r["cpu_seconds"]
+        for r in result.records
+        if r["method"] == result.preset.compare and r["curve"] and "cpu_seconds" in r
+    }
+    rows = []
+    for method in result.preset.methods:
+        own = [r for r in result.records if r["method"] == method.name]
+        timed = [r for r in own if _pair(r) in ends and "cpu_seconds" in r and (r["curve"] or not r["steps"])]
+        if len(timed) == len(own):
+            shares = (_mean([_accuracy_by(r, share * ends[_pair(r)]) for r in timed]) for share in SHARES)
+            rows.append(TimedRow(method.title or method.name, tuple(shares)))
+    return tuple(rows)
+
+
+def _accuracy_by(record: Record, seconds: float) -> float | None:
+    """Return the last accuracy measured within so many CPU seconds."""
+    points = [*record["curve"], [record["forwards_done"], record["cpu_seconds"], record["accuracy"]]]
+    found: list[float] = [accuracy for _, spent, accuracy in points if spent <= seconds]
+    return found[-1] if found else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _cpu_seconds(records: Sequence[Record]) -> float | None:
+    return _mean([record.get("cpu_seconds") for record in records])
 
 
 def group_name(task: dict[str, Any]) -> str:
@@ -99,8 +152,8 @@ def _rows(result: ExperimentResult, records: Sequence[Record]) -> tuple[Row, ...
             Row(
                 method.name, method.title or method.name, result.rates.get(method.name), mean, half,
                 difference, half_difference, float(np.mean([r["forwards_done"] for r in own])),
-                float(np.mean([r["seconds"] for r in own])), max(scratch, default=None), len(own),
-                sum(bool(record.get("stopped")) for record in own),
+                float(np.mean([r["seconds"] for r in own])), _cpu_seconds(own),
+                max(scratch, default=None), len(own), sum(bool(record.get("stopped")) for record in own),
             )
         )  # fmt: skip
     return tuple(rows)

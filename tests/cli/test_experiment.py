@@ -78,8 +78,14 @@ def test_an_experiment_is_judged_recorded_and_shown(folder):
     as_it_is = groups["all"]["as it is"]["accuracy"]
     assert groups["all"]["hopeless"]["accuracy"] == pytest.approx(as_it_is)
     trained = [line for line in lines if line["method"] == "affine"]
-    assert all(len(line["curve"]) == 2 and line["weights_sha256"] for line in trained)
+    assert all(len(line["curve"]) == 3 and line["weights_sha256"] for line in trained)
+    start, *_ = trained[0]["curve"]
+    assert start[0] == 0
+    assert start[2] == pytest.approx(next(r["accuracy"] for r in lines if r["method"] == "as it is"))
+    seconds = [point[1] for point in trained[0]["curve"]] + [trained[0]["cpu_seconds"]]
+    assert seconds == sorted(seconds)
     page = (folder / "small.html").read_text()
+    assert "At shares of the CPU time that lp takes" in page
     assert "A &lt;small&gt; experiment" in page
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
