@@ -62,6 +62,15 @@ class ModelText:
         """The prefix of macros."""
         return self.prefix.upper()
 
+    @property
+    def dtypes(self) -> frozenset[str]:
+        """The types of what lies in the arena."""
+        return frozenset(info.dtype for info in self.program.tensors.values())
+
+    def storage(self, constant: str) -> str:
+        """Return how a constant is stored."""
+        return "static const"
+
     def place(self, tensor: str) -> str:
         """Return the expression of a tensor's first element in the arena: ``arena.int8 + 1600``."""
         info = self.program.tensors[tensor]

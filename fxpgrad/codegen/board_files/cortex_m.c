@@ -9,7 +9,7 @@ extern uint32_t stack_top[];
 extern char heap_start[], heap_end[];
 extern uint32_t bss_start[], bss_end[];
 
-int main(void);
+int main(int count, char **arguments);
 void initialise_monitor_handles(void);
 void reset_handler(void);
 void fault_handler(void);
@@ -27,7 +27,7 @@ void reset_handler(void) {
         *word = 0;
     }
     initialise_monitor_handles();
-    exit(main());
+    exit(main(0, NULL));
 }
 
 void *_sbrk(ptrdiff_t more) {
