@@ -226,7 +226,7 @@ def _layer(text: ModelText, index: int) -> str:
 
 
 def watched_tensors(text: ModelText, index: int) -> Iterable[str]:
-    """Return the tensors that a layer has finished: its output, if no later one adds to it, and its states."""
+    """Return the tensors that a layer has finished: its output, unless a later one adds to it, states."""
     program = text.program
     call = program.calls[index]
     last = max(i for i, other in enumerate(program.calls) if other.output == call.output)
