@@ -10,9 +10,13 @@
         for (int32_t block = 0; block < outer; block++) {                                                    \
             for (int32_t c = 0; c < inner; c++) {                                                            \
                 const type *column = input + block * reduced * inner + c;                                    \
+                type best = column[0];                                                                       \
                 int32_t place = 0;                                                                           \
                 for (int32_t i = 1; i < reduced; i++) {                                                      \
-                    place = column[i * inner] beats column[place * inner] ? i : place;                       \
+                    if (column[i * inner] beats best) {                                                      \
+                        best = column[i * inner];                                                            \
+                        place = i;                                                                           \
+                    }                                                                                        \
                 }                                                                                            \
                 output[block * inner + c] = result;                                                          \
             }                                                                                                \
