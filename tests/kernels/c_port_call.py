@@ -16,6 +16,7 @@ from fxpgrad_kernels.spec import KernelSpec
 from tests.guarded_memory import SIDES, guarded
 from tests.kernels.guarded_call import Note, Place, expected_of, keywords, told
 from tests.kernels.legal_cases import Case, legal_case
+from tests.kernels.returned_numbers import returned_ref
 
 
 @functools.cache
@@ -38,16 +39,21 @@ def port_arrays(spec: KernelSpec, case: Case, place: Place) -> dict[str, NDArray
 
 
 def check_port_case(spec: KernelSpec, native: NativeKernels, case: Case, place: Place) -> None:
-    """Run a port once; compare what it writes with the definition and what it only reads with what it was."""
+    """Run a port once; compare what it writes and returns with the definition.
+
+    What it only reads must be what it was.
+    """
     arrays = port_arrays(spec, case, place)
-    native.call(spec, {**case, **arrays})
+    returned = native.call(spec, {**case, **arrays})
     for argument in spec.of_role("input") + spec.of_role("constant"):
         if argument.name != spec.in_place:
             np.testing.assert_array_equal(arrays[argument.name], case[argument.name], argument.name)
     names = [spec.in_place] if spec.in_place else []
     names += [a.name for a in spec.of_role("output") + spec.of_role("state")]
-    for name, expected in zip(names, expected_of(spec, case), strict=True):
+    results = expected_of(spec, case)
+    for name, expected in zip(names, results, strict=True):
         np.testing.assert_array_equal(arrays[name], expected, name)
+    assert returned == returned_ref(spec, case, results)
 
 
 def check_port(note: Note, path: Path, name: str, first: int, seeds: int, guards: bool) -> None:

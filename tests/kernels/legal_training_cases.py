@@ -68,7 +68,7 @@ def trained_layer(spec: KernelSpec, rng: Generator) -> Case:
         return {**by_position(spec, drawn), "output_shape": drawn[0].shape}
     layer, bias, zero_point = test_accumulator_bound.any_layer(rng, dtype)
     if rng.random() < 0.2:  # rows that are summed run by run
-        layer = np.resize(layer, (len(layer), int(rng.choice([255, 600, 2049]))))
+        layer = np.resize(layer, (len(layer), int(rng.choice([255, 600, 2049, 2**15 + 3]))))
     case = {"weights": layer, "output_shape": (len(layer),)}
     if spec.name.startswith("channel_bounds"):
         case |= {"bias": bias, "input_zero_point": zero_point}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, getcontext
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fxpgrad.codegen.ports import port_files
 from fxpgrad_kernels.loss import exp_ln
 from fxpgrad_kernels.loss import exp_ln_tables as tables
 from fxpgrad_kernels.loss.cross_entropy_ref import exp_negative_ref, ln_ref
@@ -51,6 +53,17 @@ def test_tables_are_made_again():
     assert tuple(-(-(2**37) // (64 + a)) for a in range(64)) == tables.LN_RECIPROCAL
     assert tuple(to_fixed(-(Decimal(r) / 2**31).ln(), 32) for r in tables.LN_RECIPROCAL) == tables.LN_OFFSET
     assert to_fixed(Decimal(2).ln(), 32) == tables.LN_2
+
+
+@pytest.mark.parametrize(
+    "name", ["EXP_COARSE", "EXP_FINE", "EXP_WHOLE", "EXP_WHOLE_SHIFT", "LN_RECIPROCAL", "LN_OFFSET", "LN_2"]
+)
+def test_tables_of_the_c_port_are_the_same(name):
+    text = port_files()["cross_entropy_linear"].with_name("fxp_exp_ln.c").read_text()
+    (body,) = re.findall(rf"static const \w+ {name}(?:\[\d+\])? = ([^;]*);", text)
+    numbers = tuple(int(number) for number in re.findall(r"\d+", body))
+    table = getattr(tables, name)
+    assert numbers == (table if isinstance(table, tuple) else (table,))
 
 
 @given(exponents)
