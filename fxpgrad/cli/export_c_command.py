@@ -7,7 +7,6 @@ from rich.table import Table
 
 from fxpgrad.cli.terminal import (
     FILE_NAME,
-    byte_text,
     json_option,
     print_json,
     print_rich,
@@ -48,8 +47,8 @@ def export_c_command(
 ) -> None:
     """Write a model as C99 that computes the same integers.
 
-    MODEL is an .fxp, .tflite or .onnx file. The folder holds the model's source with its weights, the kernels that
-    it needs, a self-test, a program that runs files of inputs, and the files to build them: make check.
+    MODEL is an .fxp, .tflite or .onnx file. The folder holds the model's source with its weights, the kernels
+    that it needs, a self-test, a program that runs files of inputs, and what builds them: make check.
     """
     check_folder(folder, force=force)
     program = load_program(model, profile)
@@ -60,10 +59,10 @@ def export_c_command(
         print_json(_payload(project, folder))
         return
     print_rich(
-        f"{program.name}: {len(program.calls)} layers under {program.profile} → {folder}: {len(project.files)} files",
+        f"{program.name}: {len(program.calls)} layers under {program.profile} → {folder}",
         _table(project),
-        f"RAM: an arena of {project.text.plan.peak_bytes} bytes. Flash: {byte_text(program.weights_bytes)} of constants, "
-        "and the code (make size).",
+        f"RAM: an arena of {project.text.plan.peak_bytes:,} bytes. "
+        f"Flash: {program.weights_bytes:,} bytes of constants, and the code (make size).",
     )
 
 

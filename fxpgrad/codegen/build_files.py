@@ -11,7 +11,7 @@ from fxpgrad.codegen.model_text import ModelText
 
 @dataclass(frozen=True, slots=True)
 class Executable:
-    """A program of the project: its name, its own C files, and macros that all its files are compiled with."""
+    """A program of the project: its name, its C files but for kernels, and macros they are compiled with."""
 
     name: str
     sources: tuple[str, ...]
@@ -35,7 +35,8 @@ def makefile(text: ModelText, programs: Sequence[Executable], kernel_files: Sequ
     kernels = " \\\n    ".join(f"{KERNELS}/{name}" for name in kernel_files if name.endswith(".c"))
     rules = "".join(
         f"\n{program.name}: {' '.join(program.sources)} $(KERNELS) $(HEADERS)\n"
-        f"\t$(CC) $(STRICT) $(CFLAGS){_defines(program)} {' '.join(program.sources)} $(KERNELS) $(LDFLAGS) -o $@\n"
+        f"\t$(CC) $(STRICT) $(CFLAGS){_defines(program)} {' '.join(program.sources)} $(KERNELS)"
+        " $(LDFLAGS) -o $@\n"
         for program in programs
     )
     return f"""\
@@ -62,8 +63,9 @@ check: selftest
 
 # Without functions that nobody calls, as a linker leaves them out (GNU ld).
 size:
-\t$(CC) $(STRICT) $(CFLAGS) -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -r -nostdlib \\
-\t    -Wl,--gc-sections -Wl,-e,{text.prefix}_infer {text.prefix}.c $(KERNELS) -o {text.prefix}_size.o
+\t$(CC) $(STRICT) $(CFLAGS) -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \\
+\t    -r -nostdlib -Wl,--gc-sections -Wl,-e,{text.prefix}_infer \\
+\t    {text.prefix}.c $(KERNELS) -o {text.prefix}_size.o
 \t$(SIZE) {text.prefix}_size.o
 
 clean:

@@ -46,8 +46,8 @@ int main(int argc, char **argv) {
     }
     const long rows = count_rows(in);
     if (rows < 0) {
-        fprintf(stderr, "infer: %s: its length must be a multiple of %d bytes, and not 0\\n", argv[1], ROW_BYTES);
         fclose(in);
+        fprintf(stderr, "infer: %s: its length must be a multiple of %d, not 0\\n", argv[1], ROW_BYTES);
         return 2;
     }
     FILE *out = strcmp(argv[1], argv[2]) == 0 ? NULL : fopen(argv[2], "wb");
@@ -84,8 +84,8 @@ def host_main(text: ModelText) -> str:
     sizes = [program.tensors[name].nbytes for name in inputs]
     reads, writes = (
         " &&\n           ".join(
-            f"{word}({prefix}_{end}(), 1, {program.tensors[name].nbytes}, file) == {program.tensors[name].nbytes}"
-            for name, end in pairs.items()
+            f"{word}({prefix}_{end}(), 1, {size}, file) == {size}"
+            for size, end in ((program.tensors[name].nbytes, end) for name, end in pairs.items())
         )
         for word, pairs in (("fread", inputs), ("fwrite", outputs))
     )

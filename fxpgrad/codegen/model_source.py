@@ -10,6 +10,7 @@ from fxpgrad.codegen.c_text import array_definition, remark, shape_text
 from fxpgrad.codegen.header import HEADER
 from fxpgrad.codegen.model_text import ARENA, ModelText
 from fxpgrad.errors import InputError
+from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import TensorInfo
 
 KERNELS = "kernels"
@@ -37,11 +38,9 @@ def header(text: ModelText, more: str = "") -> str:
         f"/* {remark(program.name)}: integers under the rounding profile {program.profile}.\n"
         f" * {written_by()}\n"
         " *\n"
-        f" *     write the input to {prefix}_{next(iter(ends(text, 'input').values()))}();  {prefix}_infer();  "
-        f"read {prefix}_{next(iter(ends(text, 'output').values()))}()\n"
-        " *\n"
-        f" * All of them lie in one static arena of {macro}_ARENA_BYTES bytes. {prefix}_infer uses an input's place\n"
-        " * again: write every input before every inference. Scales are labels: no code here reads them.\n"
+        f" * Write the inputs, call {prefix}_infer, read the outputs. All lie in one static arena, and an\n"
+        " * input's place is used again during an inference: write it before each.\n"
+        " * Scales are labels: no code here reads them.\n"
         " */\n"
         f"#ifndef {macro}_H\n#define {macro}_H\n\n#include <stdint.h>\n\n"
         '#ifdef __cplusplus\nextern "C" {\n#endif\n\n'
@@ -59,7 +58,7 @@ def header(text: ModelText, more: str = "") -> str:
     parts.append(f"\n/* Run all layers. */\nvoid {prefix}_infer(void);\n")
     parts.append(
         f"\n#ifdef {macro}_{WATCH}\n"
-        f"/* With {macro}_{WATCH} defined, {prefix}_infer calls this, which you define, on what each layer has made. */\n"
+        f"/* {prefix}_infer calls this, which you define, on what each layer has made. */\n"
         f"void {prefix}_watch(int32_t layer, const void *values, int32_t elements, int32_t element_bytes);\n"
         "#endif\n"
     )
@@ -73,7 +72,7 @@ def _end_declaration(text: ModelText, info: TensorInfo, role: str, end: str) -> 
     return (
         f"\n/* {role.capitalize()} {remark(info.name)}: {info.outer_dtype} {shape_text(info.shape)} */\n"
         f"#define {macro}_SIZE {info.elements}\n"
-        f"#define {macro}_ZERO_POINT {outer_zero_point(info)}\n"
+        f"#define {macro}_ZERO_POINT ({outer_zero_point(info)})\n"
         f"#define {macro}_SCALE {info.scale!r} /* real = scale * (value - zero point) */\n"
         f"{const}{info.outer_dtype}_t *{text.prefix}_{end}(void);\n"
     )
@@ -88,11 +87,11 @@ def constants_file(text: ModelText) -> str:
     """Return the file with all constants, which the model's source includes."""
     program = text.program
     parts = [
-        f"/* The constants of {remark(program.name)}: {program.weights_bytes} bytes. Only {text.prefix}.c includes this.\n"
-        f" * {written_by()}\n */\n"
+        f"/* The constants of {remark(program.name)}: {program.weights_bytes} bytes; "
+        f"{text.prefix}.c includes them.\n * {written_by()}\n */\n"
     ]
     for name, constant in program.constants.items():
-        title = f"{remark(name)}: {constant.data.dtype.name} {shape_text(constant.data.shape)}"
+        title = f"{remark(short_name(name))}: {constant.data.dtype.name} {shape_text(constant.data.shape)}"
         parts.append(
             f"/* {title} */\n"
             + array_definition(text.storage(name), text.constant_names[name], constant.data)
@@ -116,10 +115,11 @@ def source(text: ModelText, memory: str = "", more: str = "") -> str:
         if name in program.variables:
             raise InputError(f"variable {name} is an output of type uint8, which has no C form")
     parts = [
-        f"/* {remark(program.name)}: {len(program.calls)} layers under the rounding profile {program.profile}.\n"
+        f"/* {remark(program.name)}: {len(program.calls)} layers under the profile {program.profile}.\n"
         f" * {written_by()}\n *\n"
-        f" * Memory first, then inputs and outputs, then {prefix}_infer with one call for each layer. Constants are in\n"
-        f" * {prefix}_constants.h (c_...), tensors (t_...) in the arena. The kernels are in {KERNELS}/.\n */\n"
+        f" * Memory first, then inputs and outputs, then {prefix}_infer: one call for each layer. Tensors\n"
+        f" * (t_...) lie in the arena, constants (c_...) in {prefix}_constants.h, kernels in {KERNELS}/.\n"
+        " */\n"
         f'#include "{prefix}.h"\n#include "{prefix}_constants.h"\n#include "{KERNELS}/{HEADER}"\n',
         arena(text),
         memory,
@@ -231,7 +231,7 @@ def _layer(text: ModelText, index: int) -> str:
 
 
 def watched_tensors(text: ModelText, index: int) -> Iterable[str]:
-    """Return the tensors that a layer has finished: its output, unless others go on with it, and its states."""
+    """Return the tensors that a layer has finished: its output, unless a later one adds to it, states."""
     program = text.program
     call = program.calls[index]
     last = max(i for i, other in enumerate(program.calls) if other.output == call.output)

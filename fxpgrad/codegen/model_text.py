@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from fxpgrad.codegen.c_names import prefix_of, unique_names
 from fxpgrad.codegen.c_text import literal, remark, shape_text, wrapped
+from fxpgrad.codegen.in_place import COPIES, in_place_kernels
 from fxpgrad.codegen.signature import CArgument, CFunction, bound_sizes, c_function
 from fxpgrad.program.call_shapes import call_arrays
 from fxpgrad.program.layer_names import short_name
@@ -18,14 +19,12 @@ from fxpgrad.program.plan import Plan, plan
 from fxpgrad.program.program import Call, Program
 
 ARENA = "arena"
-# Kernels that copy their input as it is: nothing, where the output has the input's place.
-COPIES = frozenset(("reshape_a8", "reshape_a16", "reshape_a32"))
-IN_PLACE = COPIES
 
 
 def c_plan(program: Program) -> Plan:
     """Return the memory plan of a Program's C project: one sample, no workspaces."""
-    return plan(program, 1, workspaces=False, in_place=IN_PLACE)
+    plans = (plan(program, workspaces=False, in_place=names) for names in (in_place_kernels(), COPIES))
+    return min(plans, key=lambda candidate: candidate.peak_bytes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -42,8 +42,8 @@ def check_folder(path: str | Path, *, force: bool = False) -> Path:
 def write_folder(path: str | Path, files: Mapping[str, str], *, force: bool = False) -> None:
     """Write text files by their path in the folder: to a folder beside it first, then into place.
 
-    A new or empty folder appears whole. With `force`, files of the same names are replaced one by one after all have
-    been written to the disk; others stay as they are.
+    A new or empty folder appears whole. With `force`, files of the same names are replaced one by one after
+    all have been written to the disk; others stay as they are.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from fxpgrad.program.layer_names import short_name
 
 _CHECKS = """\
 static int32_t sample, watched, failures;
-static int32_t first_wrong; /* the first watched result of this sample that differs, -1 if none */
+static int32_t all_equal; /* whether all results of this sample so far are what they should be */
 
 /* FNV-1a over the values' bytes, least significant first, on any machine. */
 static uint32_t checksum(const void *values, int32_t elements, int32_t element_bytes) {
@@ -33,10 +33,12 @@ static uint32_t checksum(const void *values, int32_t elements, int32_t element_b
 
 /* The model calls this after every layer. */
 void PREFIX_watch(int32_t layer, const void *values, int32_t elements, int32_t element_bytes) {
-    if (first_wrong < 0 && (watched >= WATCHED || checksum(values, elements, element_bytes) != expected[sample][watched])) {
-        first_wrong = watched;
+    const uint32_t found = checksum(values, elements, element_bytes);
+    if (all_equal && (watched >= WATCHED || found != expected[sample][watched])) {
+        all_equal = 0;
         failures++;
-        printf("sample %d: layer %d (%s) is the first that differs\\n", (int)sample, (int)layer, layer_names[layer]);
+        printf("sample %d: the first layer that differs is %d, %s\\n",
+               (int)sample, (int)layer, layer_names[layer]);
     }
     watched++;
 }
@@ -51,11 +53,12 @@ def selftest(text: ModelText, runs: GoldenRuns) -> str:
     names = ",\n".join(f"    {string(short_name(call.name))}" for call in program.calls)
     rows = ",\n".join("    {\n" + values_text(row, " " * 8) + "\n    }" for row in runs.checksums)
     parts = [
-        f"/* Self-test of {remark(program.name)}: {samples} samples, compared with what fxpgrad computes for them: every\n"
-        " * layer by a checksum, so that the first wrong one is named, and the outputs value by value.\n"
+        f"/* Self-test of {remark(program.name)} on {samples} samples, against what fxpgrad computes:\n"
+        " * layers by checksums, so that the first wrong one is named, outputs value by value.\n"
         f" * {written_by()}\n *\n"
-        f" * {prefix}.c must be compiled with {text.macro}_{WATCH} defined, too.\n */\n"
-        f"#define {text.macro}_{WATCH}\n"
+        f" * Compile it and {prefix}.c with {text.macro}_{WATCH} defined.\n */\n"
+        f"#ifndef {text.macro}_{WATCH}\n"
+        f'#error "compile this file and {prefix}.c with {text.macro}_{WATCH} defined"\n#endif\n'
         f'#include "{prefix}.h"\n#include <stdio.h>\n\n'
         f"#define SAMPLES {samples}\n#define WATCHED {watched} /* results of layers in each sample */\n",
         *_data(text, "input", runs.inputs),
@@ -86,11 +89,11 @@ def _main(text: ModelText) -> str:
 int main(void) {{
 {reset}    for (sample = 0; sample < SAMPLES; sample++) {{
         watched = 0;
-        first_wrong = -1;
+        all_equal = 1;
 {loads}        {prefix}_infer();
         if (watched != WATCHED) {{
             failures++;
-            printf("sample %d: {prefix}.c has not been compiled with {macro}_{WATCH} defined\\n", (int)sample);
+            printf("sample %d: compile {prefix}.c with {macro}_{WATCH} defined\\n", (int)sample);
         }}
 {compares}    }}
     if (failures) {{

@@ -99,20 +99,22 @@ def _requests(program: Program, batch: int, workspaces: bool) -> list[Request]:
 def _shared(program: Program, requests: list[Request], in_place: Container[str]) -> dict[str, str]:
     """Return the tensor whose block each tensor takes over, by name: for outputs of kernels of `in_place`.
 
-    It is an input of as many bytes that nobody needs after the call. The output has one maker, and a reader.
+    It is an input of the same type and size that nobody needs after the call. The output has one maker, and a
+    reader.
     """
-    lives = {owner: (start, end, nbytes) for owner, start, end, nbytes in requests}
+    ends = {owner: end for owner, _, end, _ in requests}
+    kinds = {name: (info.dtype, info.elements) for name, info in program.tensors.items()}
     makers = Counter(call.output for call in program.calls)
     kept = {*program.outputs, *program.variables}
     taken: dict[str, str] = {}
     for index, call in enumerate(program.calls):
-        _, end, nbytes = lives[call.output]
-        if call.kernel not in in_place or makers[call.output] > 1 or end == index:
+        output = call.output
+        if call.kernel not in in_place or makers[output] > 1 or ends[output] == index:
             continue
-        free = (name for name in call.inputs if name not in kept and lives[name][1:] == (index, nbytes))
+        free = (n for n in call.inputs if n not in kept and ends[n] == index and kinds[n] == kinds[output])
         source = next(free, None)
-        if source is not None and call.output not in program.variables:
-            taken[call.output] = source
+        if source is not None and output not in program.variables:
+            taken[output] = source
     return taken
 
 
