@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from fxpgrad.codegen.native import NativeKernels
 from fxpgrad.codegen.signature import array_arguments
+from fxpgrad.conformance.guarded_memory import SIDES, guarded
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
-from tests.guarded_memory import SIDES, guarded
 from tests.kernels.guarded_call import Note, Place, expected_of, keywords, told
 from tests.kernels.legal_cases import Case, legal_case
 

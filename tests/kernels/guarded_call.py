@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.guarded_memory import SIDES, Side, guarded
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
-from tests.guarded_memory import SIDES, Side, guarded
 from tests.kernels.legal_cases import Case, legal_case
 
 # Arguments that say a shape or a place in an array, or belong to one that does: the caller vouches for them.
