@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from fxpgrad.codegen.native import NativeKernels
 from fxpgrad.codegen.signature import array_arguments
+from fxpgrad.conformance.calls import Case, Place, output_before, reference_outputs
+from fxpgrad.conformance.cases import legal_case
 from fxpgrad.conformance.guarded_memory import SIDES, guarded
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
-from tests.kernels.guarded_call import Note, Place, expected_of, keywords, told
-from tests.kernels.legal_cases import Case, legal_case
+from tests.kernels.guarded_call import Note, told
 
 
 @functools.cache
@@ -25,15 +26,11 @@ def library(path: Path) -> NativeKernels:
 
 def port_arrays(spec: KernelSpec, case: Case, place: Place) -> dict[str, NDArray[Any]]:
     """Return the arrays that a port takes, each where `place` puts it; outputs start as noise."""
-    noise = np.random.default_rng(0)
     arrays = {}
     for argument in array_arguments(spec):
-        if argument.role == "output":
-            drawn = noise.integers(-99, 99, case["shapes"][argument.name]).astype(argument.dtype)
-            values = keywords(spec, case).get("before", drawn)
-        else:
-            values = case[argument.name]
-        arrays[argument.name] = place(argument.name, np.ascontiguousarray(values))
+        name = argument.name
+        values = output_before(spec, case, name) if argument.role == "output" else case[name]
+        arrays[name] = place(name, np.ascontiguousarray(values))
     return arrays
 
 
@@ -44,9 +41,7 @@ def check_port_case(spec: KernelSpec, native: NativeKernels, case: Case, place: 
     for argument in spec.of_role("input") + spec.of_role("constant"):
         if argument.name != spec.in_place:
             np.testing.assert_array_equal(arrays[argument.name], case[argument.name], argument.name)
-    names = [spec.in_place] if spec.in_place else []
-    names += [a.name for a in spec.of_role("output") + spec.of_role("state")]
-    for name, expected in zip(names, expected_of(spec, case), strict=True):
+    for name, expected in reference_outputs(spec, case).items():
         np.testing.assert_array_equal(arrays[name], expected, name)
 
 
