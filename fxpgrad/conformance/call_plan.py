@@ -1,11 +1,11 @@
-"""How a C function is called, as data: the judge writes a plan, the process that holds the library follows it.
+"""How a C function is called, as data: the judge writes a plan, the process with the library follows it.
 
 A value of a plan is a list whose first word says what it is:
 
     ["array", name]                  a pointer to one of the case's arrays
     ["int32", number]                also int64
     ["null"]                         a null pointer
-    ["struct", [value, ...]]         a pointer to a struct of these fields; inside another struct, the struct itself
+    ["struct", [value, ...]]         a pointer to a struct of these fields; inside another, the struct itself
     ["scratch", symbol, [value, ...], bytes]
                                      a pointer to as many bytes as the library's function `symbol` asks for,
                                      or `bytes` where the library has no such function

@@ -14,7 +14,7 @@ import os
 import signal
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ _RETURNED: dict[str, Any] = {"void": None, "int32": ctypes.c_int32, "int64": cty
 
 
 class Recorder:
-    """Ends a block whatever foreign code raised in it, and keeps that: a judge must survive what it judges."""
+    """Ends a block whatever foreign code raised in it, and keeps that: a judge survives what it judges."""
 
     error: BaseException | None = None
 
@@ -109,7 +109,8 @@ def _call_native(
     function = library[plan["symbol"]]
     function.restype = _RETURNED[plan["returns"]]
     returned = function(*taken)
-    extra |= {"scratch": fence for fence in arguments.scratch}
+    for fence in arguments.scratch:
+        extra["scratch"] = fence
     results = {name: arrays[name] for name in header["written"]}
     return {"status": "done", "returned": returned}, results
 
@@ -143,7 +144,7 @@ def _no_core_files() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def serve(requests: BinaryIO, replies: BinaryIO) -> None:
+def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
     """Answer until the judge closes the pipe. Every first answer says which process answers."""
     while (frame := read_frame(requests)) is not None:
         header, arrays = call(frame) if frame.header["request"] == "call" else load(frame.header)
@@ -151,7 +152,7 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
 
 
 def main() -> None:
-    """Serve in copies of this process, so that a crash costs no new interpreter; where it cannot be copied, here."""
+    """Serve in copies of this process, so that a crash costs no new interpreter; if there are none, here."""
     requests, replies = _private_descriptors()
     _no_core_files()
     while hasattr(os, "fork"):

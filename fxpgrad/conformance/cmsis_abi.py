@@ -1,7 +1,8 @@
 """Calls of functions with CMSIS-NN's signatures: structs of dimensions, parameters and quantization.
 
-Conventions there: NHWC; an input's offset is the negative of its zero point, an output's is its zero point; shifts
-are signed as TFLite's. Filters are OHWI for convolutions, 1HWO for depthwise ones, [out, in] for dense layers.
+Conventions there: NHWC; an input's offset is the negative of its zero point, an output's is its zero point;
+shifts are signed as TFLite's. Filters are OHWI for convolutions, 1HWO for depthwise ones, [out, in] for dense
+layers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from fxpgrad.conformance.call_plan import CallPlan, Value
-from fxpgrad.conformance.definition import Arrays, Case
+from fxpgrad.conformance.calls import Case
+from fxpgrad.conformance.definition import Arrays
 from fxpgrad.conformance.legality import accumulator_bounds
 from fxpgrad.errors import InputError
 from fxpgrad_kernels.arithmetic.profiles import Rounding
@@ -149,8 +151,8 @@ class CmsisAbi:
     def adapted(self, case: dict[str, Any]) -> dict[str, Any]:
         """Return the case with what these signatures leave no choice of.
 
-        All channels of a dense layer get one multiplier and shift. A left shift that could leave int32 becomes 0:
-        CMSIS-NN leaves its result open.
+        All channels of a dense layer get one multiplier and shift. A left shift that could leave int32
+        becomes 0: CMSIS-NN leaves its result open.
         """
         bounds = accumulator_bounds(case)
         shift = np.asarray(case["shift"])

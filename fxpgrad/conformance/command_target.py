@@ -14,14 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from fxpgrad.conformance.definition import (
-    Arrays,
-    Case,
-    given_arrays,
-    keywords_of,
-    parameters_of,
-    written_names,
-)
+from fxpgrad.conformance.calls import Case, keywords, written_names
+from fxpgrad.conformance.definition import Arrays, given_arrays, parameters_of
 from fxpgrad.conformance.guarded_memory import Side
 from fxpgrad.conformance.target import Outcome, Placement
 from fxpgrad.errors import InputError
@@ -34,9 +28,9 @@ _TAIL = 500
 class CommandTarget:
     """Runs a command once a case.
 
-    In the command, {in} is an .npz file with every array and integer of the case by name and {out} the .npz file
-    that it must write; {in_dir} is a folder with case.json and one file of raw bytes an array, NAME.bin, and
-    {out_dir} the folder for NAME.bin of every output, in C order and the types of case.json.
+    In the command, {in} is an .npz file with every array and integer of the case by name and {out} the .npz
+    file that it must write; {in_dir} is a folder with case.json and one file of raw bytes an array, NAME.bin,
+    and {out_dir} the folder for NAME.bin of every output, in C order and the types of case.json.
     """
 
     sides: tuple[Side | None, ...] = (None,)
@@ -104,7 +98,7 @@ class CommandTarget:
 
     def _write(self, case: Case, places: dict[str, Path]) -> None:
         spec = self._spec
-        extra = {name: np.asarray(value) for name, value in keywords_of(spec, case).items()}
+        extra = {name: np.asarray(value) for name, value in keywords(spec, case).items()}
         arrays = given_arrays(spec, case) | extra
         numbers = parameters_of(spec, case)
         places["{out_dir}"].mkdir()

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fxpgrad.conformance.definition import Arrays, Case
+from fxpgrad.conformance.calls import Case
+from fxpgrad.conformance.definition import Arrays
 from fxpgrad.conformance.target import Outcome, Placement, Target
 
 # What can be wrong, in the words of a report.

@@ -9,7 +9,7 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ class Frame:
     arrays: Mapping[str, NDArray[Any]]
 
 
-def write_frame(stream: BinaryIO, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+def write_frame(stream: IO[bytes], header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write a message and flush it."""
     told = [[name, values.dtype.str, list(values.shape)] for name, values in arrays.items()]
     text = json.dumps({**header, "arrays": told}).encode()
@@ -36,7 +36,7 @@ def write_frame(stream: BinaryIO, header: Mapping[str, Any], arrays: Mapping[str
     stream.flush()
 
 
-def read_frame(stream: BinaryIO) -> Frame | None:
+def read_frame(stream: IO[bytes]) -> Frame | None:
     """Read a message; None at the end of the stream.
 
     Raises
@@ -59,7 +59,7 @@ def read_frame(stream: BinaryIO) -> Frame | None:
     return Frame(header, arrays)
 
 
-def _exactly(stream: BinaryIO, length: int) -> bytes:
+def _exactly(stream: IO[bytes], length: int) -> bytes:
     taken = stream.read(length)
     if len(taken) != length:
         raise ValueError("a message that ends too early")

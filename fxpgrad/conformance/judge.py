@@ -18,7 +18,9 @@ from hypothesis.strategies import SearchStrategy
 
 from fxpgrad.codegen.signature import array_arguments
 from fxpgrad.conformance.bounds import with_bounds
-from fxpgrad.conformance.definition import Case, expected_of
+from fxpgrad.conformance.calls import Case
+from fxpgrad.conformance.definition import expected_of
+from fxpgrad.conformance.diagnosis import Sample
 from fxpgrad.conformance.examine import Finding, examine
 from fxpgrad.conformance.legality import expected_if_legal
 from fxpgrad.conformance.minimize import Minimizer
@@ -49,15 +51,6 @@ class Effort:
     seconds: float | None = None
     seed: int = 0
     shrink_seconds: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A case in which the target came back: what it must write and what it wrote."""
-
-    case: Case
-    expected: dict[str, Any]
-    got: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -140,7 +133,7 @@ class Judge:
         if self.record.cases == 0:
             reasons = ", ".join(self.record.refused) or "none was drawn"
             raise InputError(
-                f"{self._target.name} can take no case of {self._spec.name}: {reasons}; name another --profile"
+                f"{self._target.name} can take no case of {self._spec.name} ({reasons}): name another profile"
             )
         self.record.cases = self._effort.cases
 

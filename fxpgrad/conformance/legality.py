@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fxpgrad.conformance.definition import Arrays, Case, expected_of
+from fxpgrad.conformance.calls import Case
+from fxpgrad.conformance.definition import Arrays, expected_of
 from fxpgrad_kernels.spec import KernelSpec
 
 # What a definition raises for arguments that it was not made for.

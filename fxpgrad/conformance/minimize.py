@@ -1,7 +1,7 @@
 """Makes a failing case small and its numbers simple, while the same thing stays wrong with the target.
 
-Hypothesis shrinks what a case was drawn from; this goes on with the case itself: indices of axes are left out,
-parameters take their simplest value, elements become 0, whatever is still legal and still fails.
+Hypothesis shrinks what a case was drawn from; this goes on with the case itself: indices of axes are left
+out, parameters take their simplest value, elements become 0, whatever is still legal and still fails.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.codegen.signature import array_arguments
-from fxpgrad.conformance.definition import Case
+from fxpgrad.conformance.calls import Case
 from fxpgrad.conformance.examine import Finding
 from fxpgrad_kernels.spec import KernelSpec
 
@@ -191,7 +191,7 @@ def _without(spec: KernelSpec, case: Case, letter: str, gone: NDArray[np.int64])
                 shape[place] -= len(gone)
                 changed["shapes"][argument.name] = tuple(shape)
             else:
-                values = changed.get(argument.name, case[argument.name])
+                values = np.asarray(changed.get(argument.name, case[argument.name]))
                 changed[argument.name] = np.delete(values, gone, axis=place)
     if "before" in case:
         return None

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from fxpgrad.codegen.signature import bound_sizes, c_function
 from fxpgrad.conformance.call_plan import CallPlan, Value
-from fxpgrad.conformance.definition import Arrays, Case
+from fxpgrad.conformance.calls import Case
+from fxpgrad.conformance.definition import Arrays
 from fxpgrad_kernels.spec import KernelSpec
 
 

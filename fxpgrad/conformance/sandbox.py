@@ -19,6 +19,7 @@ from fxpgrad.conformance.frames import Frame, read_frame, write_frame
 _TAIL = 2000  # characters of standard error that are told
 _MAIN = "import sys; sys.path[:] = {path!r}; from fxpgrad.conformance.child import main; main()"
 _STARTING = 60.0  # seconds for a process to come up
+_BROKEN = (OSError, ValueError, KeyError, TypeError)  # what a broken pipe raises, or nonsense in it
 
 
 class Ended(Exception):  # noqa: N818 - a target's end is what is looked for

@@ -1,4 +1,4 @@
-"""Somebody's implementation of a kernel: a library, a Python callable or a command, run one case at a time."""
+"""Somebody's implementation of a kernel: a library or a Python callable, run one case at a time."""
 
 from __future__ import annotations
 
@@ -7,15 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from fxpgrad.conformance.definition import (
-    Arrays,
-    Case,
-    given_arrays,
-    keywords_of,
-    native_arrays,
-    parameters_of,
-    written_names,
-)
+from fxpgrad.conformance.calls import Case, keywords, written_names
+from fxpgrad.conformance.definition import Arrays, given_arrays, native_arrays, parameters_of
 from fxpgrad.conformance.frames import Frame
 from fxpgrad.conformance.guarded_memory import Side, guards_available
 from fxpgrad.conformance.port_abi import Abi
@@ -213,13 +206,13 @@ class PythonTarget(_Sandboxed):
     def run(self, case: Case, placement: Placement) -> Outcome:
         """Call it once."""
         spec, arrays = self._spec, given_arrays(self._spec, case)
-        extra = keywords_of(spec, case)
+        extra = keywords(spec, case)
         told = {name: value for name, value in extra.items() if not hasattr(value, "dtype")}
         arrays |= {name: value for name, value in extra.items() if hasattr(value, "dtype")}
-        keywords = {**parameters_of(spec, case), **told}
+        named = {**parameters_of(spec, case), **told}
         states = [a.name for a in spec.of_role("state")]
         written = [spec.in_place, *states] if spec.in_place else states
-        answer = self._ask({"keywords": keywords, "written": written}, arrays, placement)
+        answer = self._ask({"keywords": named, "written": written}, arrays, placement)
         if isinstance(answer, Outcome):
             return answer
         names, parts = written_names(spec), list(answer.arrays.values())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fxpgrad.conformance.definition import Case
+from fxpgrad.conformance.calls import Case
 from fxpgrad_kernels.arithmetic.profiles import Rounding
 from fxpgrad_kernels.spec import KernelSpec
 
@@ -40,9 +40,6 @@ def trace(spec: KernelSpec, case: Case, index: Index) -> list[Step]:
 def is_traced(spec: KernelSpec) -> bool:
     """Whether `trace` knows the kernel."""
     return any(spec.name.startswith(start) for start in TRACERS)
-
-
-# --- requantization ---------------------------------------------------------------------------------------------
 
 
 def _saturated(value: int) -> int:
@@ -110,9 +107,6 @@ def _finished(steps: list[Step], case: Case) -> list[Step]:
         value = max(int(case["clamp_low"]), min(int(case["clamp_high"]), value))
         steps.append(Step(f"clamped to [{case['clamp_low']}, {case['clamp_high']}]", value))
     return steps
-
-
-# --- layers with weights ----------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -205,9 +199,6 @@ def _transposed(case: Case, index: Index) -> list[Step]:
     return _layer(case, o, total, kernel_h * kernel_w * channels)
 
 
-# --- elementwise ------------------------------------------------------------------------------------------------
-
-
 def _operands(case: Case, index: Index) -> list[int]:
     return [int(case[f"input_{name}"][index]) - int(case.get(f"input_{name}_zero_point", 0)) for name in "ab"]
 
@@ -257,9 +248,6 @@ def _to_type(case: Case, name: str, value: int) -> Step:
     return Step("saturated to the output's type", max(-top, min(top - 1, value)))
 
 
-# --- pooling ----------------------------------------------------------------------------------------------------
-
-
 def _window(case: Case, index: Index) -> list[int]:
     b, oh, ow, c = index
     image = case["input"]
@@ -291,9 +279,6 @@ def _average_tosa(case: Case, index: Index) -> list[Step]:
     steps = [Step("values in the window", count), Step("sum without the zero point", total)]
     steps += [Step("multiplier", multiplier), Step("right shift", power)]
     return _finished([*steps, Step("rounded", _nearest_up(total * multiplier, power))], case)
-
-
-# --- requantization alone ---------------------------------------------------------------------------------------
 
 
 def _requantize(case: Case, index: Index) -> list[Step]:
