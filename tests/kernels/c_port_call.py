@@ -13,9 +13,9 @@ from fxpgrad.codegen.native import NativeKernels
 from fxpgrad.codegen.signature import array_arguments
 from fxpgrad.conformance.calls import Case, Place, output_before, reference_outputs
 from fxpgrad.conformance.cases import legal_case
+from fxpgrad.conformance.guarded_memory import SIDES, guarded
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
-from tests.guarded_memory import SIDES, guarded
 from tests.kernels.guarded_call import Note, told
 from tests.kernels.returned_numbers import returned_ref
 
