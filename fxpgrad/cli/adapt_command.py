@@ -276,8 +276,11 @@ def _samples_like(path: str, program: Program, real: bool) -> NDArray[Any]:
     """Return unlabelled samples of a file in the Program's input integers."""
     x = required_array(load_arrays(path), "x", path)
     info = program.tensors[program.inputs[0]]
-    samples = quantize_input(info, x) if real else x
-    check_input(info, samples)
+    try:
+        samples = quantize_input(info, x) if real else x
+        check_input(info, samples)
+    except InputError as error:
+        raise InputError(f"{path} (--like): {error}") from error
     return np.ascontiguousarray(samples)
 
 

@@ -26,7 +26,14 @@ from fxpgrad.experiments.experiment import ExperimentResult, run_experiment
 from fxpgrad.experiments.experiment_page import experiment_page
 from fxpgrad.experiments.preset import load_preset, preset_names
 from fxpgrad.experiments.records import Records
-from fxpgrad.experiments.summary import Group, Row, interval_text, summarize
+from fxpgrad.experiments.summary import (
+    Group,
+    Row,
+    at_equal_seconds,
+    gain_shares,
+    interval_text,
+    summarize,
+)
 from fxpgrad.files import write_atomically
 
 
@@ -105,6 +112,8 @@ def payload_of(result: ExperimentResult, groups: tuple[Group, ...]) -> dict[str,
         "preset": dataclasses.asdict(result.preset),
         "rates": result.rates,
         "groups": [{"name": group.name, "rows": [row_data(row) for row in group.rows]} for group in groups],
+        "gain_shares": [dataclasses.asdict(row) for row in gain_shares(result, groups)],
+        "at_equal_seconds": [dataclasses.asdict(row) for row in at_equal_seconds(result)],
         "records": list(result.records),
         "searched": list(result.searched),
     }

@@ -10,7 +10,16 @@ from dataclasses import asdict
 from typing import Any
 
 from fxpgrad.experiments.experiment import ExperimentResult
-from fxpgrad.experiments.summary import SHARES, Group, Row, at_equal_seconds, group_name, interval_text
+from fxpgrad.experiments.summary import (
+    SHARES,
+    Group,
+    Row,
+    at_equal_seconds,
+    gain_shares,
+    group_name,
+    interval_text,
+    share_text,
+)
 from fxpgrad.figures import import_figure, svg_text
 
 _STYLE = """
@@ -33,14 +42,7 @@ def experiment_page(result: ExperimentResult, groups: Sequence[Group]) -> str:
             parts.append(svg_text(figure))
     for group in groups:
         parts += [f"<h2>{_text(group.name)}</h2>", _table(group, preset.compare)]
-    timed = at_equal_seconds(result)
-    if timed:
-        headers = ["method", *(f"{share:g}" for share in SHARES)]
-        rows = [[row.title, *(interval_text(a, math.inf) for a in row.accuracies)] for row in timed]
-        parts += [
-            f"<h2>At shares of the CPU time that {_text(preset.compare)} takes, accuracy in %</h2>",
-            _rendered(headers, rows),
-        ]
+    parts += _shares_of_gain(result, groups) + _at_equal_seconds(result)
     if result.searched:
         parts += ["<h2>Learning rates, on validation tasks</h2>", _search_table(result)]
     versions: dict[str, str] = {}
@@ -143,6 +145,25 @@ def _table(group: Group, compare: str) -> str:
         return [row.title, rate, accuracy, *difference, *numbers, str(row.cells), str(row.stopped)]
 
     return _rendered(headers, [cells(row) for row in group.rows])
+
+
+def _shares_of_gain(result: ExperimentResult, groups: Sequence[Group]) -> list[str]:
+    found = gain_shares(result, groups)
+    if not found:
+        return []
+    names = [group.name for group in groups[: len(found[0].shares)]]
+    rows = [[row.title, *map(share_text, (*row.shares, row.mean))] for row in found]
+    title = f"<h2>Share of the gain of {_text(result.preset.compare)}, %</h2>"
+    return [title, _rendered(["method", *names, "mean"], rows)]
+
+
+def _at_equal_seconds(result: ExperimentResult) -> list[str]:
+    found = at_equal_seconds(result)
+    if not found:
+        return []
+    rows = [[row.title, *(interval_text(a, math.inf) for a in row.accuracies)] for row in found]
+    title = f"<h2>At shares of the CPU time that {_text(result.preset.compare)} takes, accuracy in %</h2>"
+    return [title, _rendered(["method", *(f"{share:g}" for share in SHARES)], rows)]
 
 
 def _search_table(result: ExperimentResult) -> str:

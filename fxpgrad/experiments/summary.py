@@ -15,6 +15,7 @@ from fxpgrad.experiments.records import Record
 from fxpgrad.tasks.statistics import mean_and_ci95
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of the compared method's CPU time
+_LEAST_GAIN = 0.02  # of which a share says anything
 _FEWEST = 3  # values of which an interval says anything
 _NUMBERED = ("task",)  # axes that number equal tasks: they are averaged over, not shown
 
@@ -107,6 +108,45 @@ def at_equal_seconds(result: ExperimentResult) -> tuple[TimedRow, ...]:
     return tuple(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class GainRow:
+    """A method's share of the gain of the method compared with: one a group, None for too small a gain.
+
+    mean: over the groups that have one.
+    """
+
+    title: str
+    shares: tuple[float | None, ...]
+    mean: float | None
+
+
+def gain_shares(result: ExperimentResult, groups: Sequence[Group]) -> tuple[GainRow, ...]:
+    """Return how much of the compared method's gain over the network as it is each method recovers.
+
+    That is the first method that trains nothing and aligns nothing. Empty if there is none, or
+    it is what is compared with. The group of all tasks is left out.
+    """
+    still = [m.name for m in result.preset.methods if not m.times and not m.align]
+    compare = result.preset.compare
+    if not still or compare in ("", *still):
+        return ()
+    parts = [
+        {row.method: row.accuracy for row in group.rows} for group in groups[: -1 if groups[1:] else None]
+    ]
+    rows = []
+    for method in result.preset.methods:
+        if method.name in (still[0], compare):
+            continue
+        shares = tuple(_share(part[method.name], part[still[0]], part[compare]) for part in parts)
+        known = [share for share in shares if share is not None]
+        rows.append(GainRow(method.title or method.name, shares, sum(known) / len(known) if known else None))
+    return tuple(rows)
+
+
+def _share(accuracy: float, start: float, end: float) -> float | None:
+    return (accuracy - start) / (end - start) if end - start >= _LEAST_GAIN else None
+
+
 def _accuracy_by(record: Record, seconds: float) -> float | None:
     """Return the last accuracy measured within so many CPU seconds."""
     points = [*record["curve"], [record["forwards_done"], record["cpu_seconds"], record["accuracy"]]]
@@ -134,6 +174,11 @@ def interval_text(mean: float | None, half: float | None) -> str:
     if mean is None or half is None:
         return ""
     return f"{100 * mean:.1f}" + (f" ± {100 * half:.1f}" if math.isfinite(half) else "")
+
+
+def share_text(share: float | None) -> str:
+    """Return a share as whole per cent, nothing if there is none."""
+    return "" if share is None else f"{100 * share:.0f}"
 
 
 def _rows(result: ExperimentResult, records: Sequence[Record]) -> tuple[Row, ...]:

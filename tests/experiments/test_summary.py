@@ -11,7 +11,7 @@ from fxpgrad.experiments.experiment import ExperimentResult
 from fxpgrad.experiments.experiment_page import curves, experiment_page
 from fxpgrad.experiments.preset import MethodPreset, Preset
 from fxpgrad.experiments.stopwatch import Stopwatch
-from fxpgrad.experiments.summary import at_equal_seconds, summarize
+from fxpgrad.experiments.summary import at_equal_seconds, gain_shares, summarize
 
 BEFORE = MethodPreset("before", times=0.0)
 SLOW, QUICK = MethodPreset("slow", rates=[1e-3]), MethodPreset("quick", rates=[1e-3])
@@ -65,6 +65,23 @@ def test_results_without_cpu_time_are_not_compared_in_time():
     assert summarize(made(RECORDS))[0].rows[1].cpu_seconds == pytest.approx(12.0)
     some = [r if r["method"] == "slow" else old for r, old in zip(RECORDS, without, strict=True)]
     assert [row.title for row in at_equal_seconds(made(some))] == ["slow"]
+
+
+def test_shares_of_a_gain_are_those_of_the_means_and_a_small_gain_has_none():
+    def at(name, before, slow, quick):
+        values = {"before": before, "slow": slow, "quick": quick}
+        return [{**record(m, 0, 1.0, v), "task": {"corruption": name}} for m, v in values.items()]
+
+    records = at("fog", 0.2, 0.6, 0.5) + at("snow", 0.5, 0.515, 0.6) + at("rain", 0.1, 0.5, 0.2)
+    result = made(records)
+    (row,) = gain_shares(result, summarize(result))
+    assert row.title == "quick"
+    assert row.shares == (pytest.approx(0.75), None, pytest.approx(0.25))
+    assert row.mean == pytest.approx(0.5)
+    (alone,) = gain_shares(made(RECORDS), summarize(made(RECORDS)))
+    assert alone.shares == (pytest.approx((0.5 - 0.2) / (0.8 - 0.2)),)
+    preset = replace(result.preset, compare="before")
+    assert gain_shares(replace(result, preset=preset), summarize(result)) == ()
 
 
 def test_the_page_is_the_same_text_each_time_and_its_words_are_words():
