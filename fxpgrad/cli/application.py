@@ -13,6 +13,7 @@ from fxpgrad.cli.check_command import check_command
 from fxpgrad.cli.convert_command import convert_command
 from fxpgrad.cli.demo_command import demo_command
 from fxpgrad.cli.diff_command import diff_command
+from fxpgrad.cli.emulate_command import emulate_command
 from fxpgrad.cli.evaluate_command import evaluate_command
 from fxpgrad.cli.experiment_command import experiment_command
 from fxpgrad.cli.export_c_command import export_c_command
@@ -107,6 +108,7 @@ for _command in (
     check_command,
     convert_command,
     export_c_command,
+    emulate_command,
     memory_command,
     probe_command,
     adapt_command,

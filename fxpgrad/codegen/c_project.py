@@ -52,7 +52,7 @@ def c_project(
     samples : int
         Golden samples of the self-test.
     ram_limit : int, optional
-        Bytes that the arena may have; while training, with the largest perturbed layer.
+        Bytes that the arena may have; perturbed layers lie in it, too.
     training : TrainingForm, optional
         Of the same Program: the project trains, too.
 
@@ -70,7 +70,9 @@ def c_project(
     trained = None if training is None else TrainingText.of(program, training)
     text = ModelText.of(program) if trained is None else trained.model
     if ram_limit is not None:
-        check_ram_limit(program, text.plan, ram_limit - (0 if trained is None else trained.scratch_bytes))
+        check_ram_limit(program, text.plan, ram_limit)
+        if trained is not None:
+            check_ram_limit(trained.form.program, trained.passes.plan, ram_limit)
     used = [call.kernel for call in program.calls]
     copies = kernel_copies(used if trained is None else [*used, *trained.kernels()])
     programs, kernel_files = executables(text, training=trained is not None), tuple(copies)

@@ -107,6 +107,7 @@ def build(
     output: Path,
     *,
     include: Iterable[Path] = (),
+    defines: Iterable[str] = (),
     optimize: str = "-Os",
 ) -> Path:
     """Compile and link C files that use the standard library's files and output; return `output`.
@@ -120,8 +121,8 @@ def build(
     """
     check_installed(board)
     compiler = f"{board.prefix}gcc"
-    folders = [f"-I{folder}" for folder in include]
-    common = [*board.flags, *STRICT, optimize, "-ffunction-sections", "-fdata-sections", *folders]
+    told = [*(f"-I{folder}" for folder in include), *(f"-D{macro}" for macro in defines)]
+    common = [*board.flags, *STRICT, optimize, "-ffunction-sections", "-fdata-sections", *told]
     objects = output.with_suffix(".objects")
     objects.mkdir(exist_ok=True)
     linker = ["-Wl,--gc-sections", f"-Wl,-Map={output.with_suffix('.map')}"]

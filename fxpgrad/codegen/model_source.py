@@ -32,7 +32,7 @@ def ends(text: ModelText, role: str) -> dict[str, str]:
 
 
 def header(text: ModelText, more: str = "") -> str:
-    """Return the model's header: sizes, labels, and the functions that a user calls; `more` goes to its end."""
+    """Return the model's header: sizes, labels, the functions that a user calls, and `more`."""
     program, prefix, macro = text.program, text.prefix, text.macro
     parts = [
         f"/* {remark(program.name)}: integers under the rounding profile {program.profile}.\n"
@@ -44,7 +44,7 @@ def header(text: ModelText, more: str = "") -> str:
         " */\n"
         f"#ifndef {macro}_H\n#define {macro}_H\n\n#include <stdint.h>\n\n"
         '#ifdef __cplusplus\nextern "C" {\n#endif\n\n'
-        f"#define {macro}_ARENA_BYTES {text.plan.peak_bytes}\n"
+        f"#define {macro}_ARENA_BYTES {text.arena_bytes}\n"
         f"#define {macro}_CONSTANT_BYTES {program.weights_bytes}\n"
     ]
     for role in ("input", "output"):
@@ -133,7 +133,7 @@ def source(text: ModelText, memory: str = "", more: str = "") -> str:
 
 def arena(text: ModelText) -> str:
     """Return the definition of the arena and of every tensor's place in it."""
-    program, blocks, peak = text.program, text.plan.blocks, text.plan.peak_bytes
+    program, blocks, peak = text.program, text.plan.blocks, text.arena_bytes
     unsigned = any(program.tensors[name].unsigned for name in (*program.inputs, *program.outputs))
     dtypes = sorted(text.dtypes | ({"uint8"} if unsigned else set()), key=_width)
     lines = [

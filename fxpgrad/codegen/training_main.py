@@ -85,6 +85,11 @@ int main(int argc, char **argv) {
         named ? argv[2] : "LABELS",
         named ? argv[4] : "TRAINED",
     };
+    FILE *target = fopen(paths[2], "ab"); /* now rather than after hours of training */
+    if (target == NULL) {
+        return fail(paths[2], strerror(errno));
+    }
+    fclose(target);
     char *end = NULL;
     const long steps = named ? strtol(argv[3], &end, 10) : TRAIN_STEPS;
     if (steps < 1 || (end != NULL && *end != '\\0')) {

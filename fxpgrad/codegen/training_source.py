@@ -5,7 +5,7 @@ from __future__ import annotations
 from fxpgrad.codegen.c_text import array_definition, remark, shape_text
 from fxpgrad.codegen.model_text import ARENA
 from fxpgrad.codegen.training_form import BIAS_LIMIT
-from fxpgrad.codegen.training_text import SCRATCH, TrainingText
+from fxpgrad.codegen.training_text import TrainingText
 from fxpgrad.program.layer_names import short_name
 from fxpgrad.trainer.trainable import Trainable
 from fxpgrad_kernels.random.distributions import direction_table
@@ -23,7 +23,7 @@ def training_header(text: TrainingText) -> str:
 #define {macro}_BATCH {form.batch} /* samples of a step */
 #define {macro}_CLASSES {form.classes}
 #define {macro}_TRAINED_BYTES {text.trained_bytes} /* trained values: must be writable */
-#define {macro}_SCRATCH_BYTES {text.scratch_bytes} /* the largest perturbed layer */
+#define {macro}_SCRATCH_BYTES {text.scratch_bytes} /* the largest perturbed layer: in the arena */
 
 /* What a step did. Losses are sums over samples and directions in 2^-24 nats; counts are of values. */
 typedef struct {{
@@ -54,18 +54,12 @@ extern const {prefix}_trained_array {prefix}_trained[{macro}_TRAINED_ARRAYS];
 
 
 def training_memory(text: TrainingText) -> str:
-    """Return the definitions of gains and of the perturbed layer, which inference may use too."""
-    gains = "".join(
+    """Return the definitions of gains, which inference reads too; empty if there are none."""
+    return "".join(
         f"/* Gains of {remark(short_name(item.call))}: factors of its multipliers, 2^30 for 1. */\n"
         + array_definition("static", text.value_name(item), item.values)
         for item in text.form.trainables
         if item.role == "gain"
-    )
-    words = -(-text.scratch_bytes // 4)
-    return (
-        f"/* One layer, perturbed: filled anew for each layer of each pass. */\n"
-        f"static union {{\n    int8_t int8[{4 * words}];\n    int16_t int16[{2 * words}];\n"
-        f"    int32_t int32[{words}];\n}} {SCRATCH};\n" + (f"\n{gains}" if gains else "")
     )
 
 
@@ -78,7 +72,7 @@ def training_source(text: TrainingText) -> str:
         " *\n"
         " * Two inferences a direction, from values moved one way and the other along it; the sign of the\n"
         " * difference of their losses; then a step against the sum of the directions, each times its sign.\n"
-        " * A direction is drawn from (SEED, step, direction, array, index) where it is needed; none is kept.\n"
+        " * A direction is drawn from (SEED, step, direction, array, index) where it is needed, never kept.\n"
         " */\n"
         f"#define SEED INT64_C({config.seed})\n"
         f"#define DIRECTIONS {config.num_directions}\n"
@@ -243,6 +237,7 @@ int32_t {prefix}_train_step(
         signs[direction] = (plus[direction] > minus[direction]) - (plus[direction] < minus[direction]);
         any |= signs[direction];
     }}
+    report.clipped /= ROWS; /* every row of a direction is perturbed alike, and has counted */
     if (any != 0) {{
         update(signs);
     }}

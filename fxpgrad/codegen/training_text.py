@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from fxpgrad.codegen.c_names import unique_names
 from fxpgrad.codegen.c_text import wrapped
-from fxpgrad.codegen.model_text import IN_PLACE, ModelText, c_plan
+from fxpgrad.codegen.model_text import ARENA, ModelText, c_plan
 from fxpgrad.codegen.signature import c_function
 from fxpgrad.codegen.training_form import TrainingForm
-from fxpgrad.program.plan import Plan, plan
+from fxpgrad.program.plan import Plan
 from fxpgrad.program.program import Call, Program
 from fxpgrad.trainer.trainable import Trainable, distribution_code, form_code, rounding_code
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
-
-SCRATCH = "scratch"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,15 +30,24 @@ class TrainedModelText(ModelText):
         What is trained, by the constant's name or "<call>/gain".
     gain_names : mapping
         The identifiers of the gains, by call.
+    passes_bytes : int
+        What the passes of a step need of the arena.
     """
 
     trained: Mapping[str, Trainable] = field(default_factory=dict)
     gain_names: Mapping[str, str] = field(default_factory=dict)
+    passes_bytes: int = 0
+
+    @property
+    def arena_bytes(self) -> int:
+        """Bytes of the arena, in which passes run, too."""
+        return max(self.plan.peak_bytes, self.passes_bytes)
 
     @property
     def dtypes(self) -> frozenset[str]:
         """The types of what lies in the arena: a pass ends in accumulators."""
-        return frozenset(info.dtype for info in self.program.tensors.values()) | {"int32"}
+        perturbed = {item.values.dtype.name for item in self.trained.values()}
+        return frozenset(info.dtype for info in self.program.tensors.values()) | perturbed | {"int32"}
 
     def storage(self, constant: str) -> str:
         """Return how a constant is stored: trained ones can be written."""
@@ -51,8 +58,7 @@ class TrainedModelText(ModelText):
         if call.name not in self.gain_names or replaced is not None:
             return ModelText.call_text(self, call, replaced, indent)
         item = self.trained[f"{call.name}/gain"]
-        places = scratch_places({"gain": item}, self.program, call)
-        scaled = {role: places[role] for role in ("multiplier", "shift")}
+        scaled = scratch_places({"gain": item}, self, call, ("multiplier", "shift"))
         before = scaling_text(self, call, item, self.gain_names[call.name], scaled, indent)
         return before + ModelText.call_text(self, call, scaled, indent)
 
@@ -76,28 +82,29 @@ class TrainingText:
     @classmethod
     def of(cls, program: Program, form: TrainingForm) -> TrainingText:
         """Name everything; `program` is what the model infers, `form` its trained form."""
-        named = ModelText.of(program)
+        gained = {item.call: item for item in form.trainables if item.role == "gain"}
+        scratch = {
+            call.name: _scratch_layout({"gain": gained[call.name]}, program, call, _SCALED)[1]
+            for call in program.calls
+            if call.name in gained
+        }
+        named = ModelText.of(program, c_plan(program, scratch))
         trained = {item.name: item for item in form.trainables}
         gains = {item.name: item.call for item in form.trainables if item.role == "gain"}
         gain_names = {gains[name]: text for name, text in unique_names(gains, "g_").items()}
         passes_plan = _passes_plan(form)
-        size = max(named.plan.peak_bytes, passes_plan.peak_bytes)
-        arena = dataclasses.replace(named.plan, peak_bytes=size)
         model = TrainedModelText(
-            program, arena, named.prefix, named.tensor_names, named.constant_names, trained, gain_names
-        )
+            program, named.plan, named.prefix, named.tensor_names, named.constant_names, trained, gain_names,
+            passes_plan.peak_bytes,
+        )  # fmt: skip
         names = unique_names(form.program.tensors, "p_")
         passes = ModelText(form.program, passes_plan, named.prefix, names, named.constant_names)
         return cls(form, model, passes)
 
     @property
     def scratch_bytes(self) -> int:
-        """Bytes of the largest perturbed layer."""
-        calls = {call.name: call for call in self.form.program.calls}
-        return max(
-            _scratch_layout(self.form.of_call(name), self.form.program, calls[name])[1]
-            for name in {item.call for item in self.form.trainables}
-        )
+        """Bytes of the largest perturbed layer, which lies in the arena."""
+        return max(_scratch_of(self.form).values())
 
     @property
     def trained_bytes(self) -> int:
@@ -120,7 +127,7 @@ class TrainingText:
         items = self.form.of_call(call.name)
         if not items:
             return self.passes.call_text(call)
-        places = scratch_places(items, self.form.program, call)
+        places = scratch_places(items, self.passes, call, _roles(items))
         text = "".join(self._perturbation(item, places[role]) for role, item in items.items())
         replaced: dict[str, str] = {role: places[role] for role in items if role != "gain"}
         if "gain" in items:
@@ -186,34 +193,55 @@ class TrainingText:
         return distribution_code(self.form.config)
 
 
+_SCALED = ("multiplier", "shift")
+
+
 def _passes_plan(form: TrainingForm) -> Plan:
     """Return the plan of the passes: what they start from stays until the end, but for an input."""
-    if form.first == 0:
-        return c_plan(form.program)
-    kept = dataclasses.replace(form.program, outputs=(*form.program.outputs, form.kept))
-    return plan(kept, 1, workspaces=False, in_place=IN_PLACE)
+    program = form.program
+    if form.first > 0:
+        program = dataclasses.replace(program, outputs=(*program.outputs, form.kept))
+    return c_plan(program, _scratch_of(form))
+
+
+def _scratch_of(form: TrainingForm) -> dict[str, int]:
+    """Return the bytes of each perturbed layer, by its call."""
+    items = {call.name: form.of_call(call.name) for call in form.program.calls}
+    return {
+        call.name: _scratch_layout(items[call.name], form.program, call, _roles(items[call.name]))[1]
+        for call in form.program.calls
+        if items[call.name]
+    }
+
+
+def _roles(items: Mapping[str, Trainable]) -> tuple[str, ...]:
+    """Return what is written of a layer before it runs: what is trained, and what gains make."""
+    return (*items, *(_SCALED if "gain" in items else ()))
 
 
 def _scratch_layout(
-    items: Mapping[str, Trainable], program: Program, call: Call
+    items: Mapping[str, Trainable], program: Program, call: Call, roles: Sequence[str]
 ) -> tuple[dict[str, tuple[int, str]], int]:
-    """Return (offset in bytes, dtype) of a perturbed layer's arrays by role, and the bytes of all."""
-    wanted = [(role, item.values.nbytes, item.values.dtype.name) for role, item in items.items()]
-    if "gain" in items:
-        channels = program.constants[call.constants["multiplier"]].data.size
-        wanted += [(role, 4 * channels, "int32") for role in ("multiplier", "shift")]
+    """Return (offset in bytes, dtype) of a layer's arrays by role, and the bytes of all."""
     offset, layout = 0, {}
-    for role, nbytes, dtype in wanted:
+    for role in roles:
+        if role in _SCALED:
+            nbytes, dtype = program.constants[call.constants[role]].data.nbytes, "int32"
+        else:
+            nbytes, dtype = items[role].values.nbytes, items[role].values.dtype.name
         layout[role] = offset, dtype
         offset += -(-nbytes // 4) * 4
     return layout, offset
 
 
-def scratch_places(items: Mapping[str, Trainable], program: Program, call: Call) -> dict[str, str]:
-    """Return the expressions of a perturbed layer's arrays, by role."""
-    layout, _ = _scratch_layout(items, program, call)
+def scratch_places(
+    items: Mapping[str, Trainable], text: ModelText, call: Call, roles: Sequence[str]
+) -> dict[str, str]:
+    """Return the expressions of a layer's arrays in its scratch, by role."""
+    layout, _ = _scratch_layout(items, text.program, call, roles)
+    start = text.plan.blocks[f"{call.name}/scratch"].offset
     return {
-        role: f"{SCRATCH}.{dtype} + {offset // np.dtype(dtype).itemsize}"
+        role: f"{ARENA}.{dtype} + {(start + offset) // np.dtype(dtype).itemsize}"
         for role, (offset, dtype) in layout.items()
     }
 

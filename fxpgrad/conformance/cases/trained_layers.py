@@ -41,7 +41,8 @@ def gained_layer(rng: Draws) -> tuple[Array, Array, Array]:
     """Return multipliers, shifts and gains, the ends of their ranges among them."""
     channels = int(rng.integers(1, 20))
     multiplier = rng.choice([2**30, 2**30 + 1, int(rng.integers(2**30, 2**31)), 2**31 - 1, 0], channels)
-    gains = [ONE, ONE + 1, LOWEST, LOWEST - 1, HIGHEST, 0, -(2**31), int(rng.integers(LOWEST, HIGHEST))]
+    ends = [ONE, ONE + 1, LOWEST, LOWEST - 1, HIGHEST - 1, HIGHEST, 0, -(2**31)]
+    gains = [*ends, int(rng.integers(LOWEST, HIGHEST))]
     gain = rng.choice(gains, 1 if rng.random() < 0.3 else channels)
     shift = rng.integers(-28, 30, channels)
     return multiplier.astype(np.int32), shift.astype(np.int32), gain.astype(np.int32)
