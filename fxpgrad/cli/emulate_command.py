@@ -60,10 +60,11 @@ def _payload(one: Emulation) -> dict[str, object]:
 
 def _table(runs: list[Emulation]) -> Table:
     table = Table(caption="bytes of the model and its kernels, without the C library and the stack")
-    for title in ("board", "program", "flash", "RAM", "result"):
-        table.add_column(title, justify="right" if title in ("flash", "RAM") else "left")
+    for title in ("board", "program", "flash", "arena and state", "trained values", "result"):
+        table.add_column(title, justify="right" if title[0] in "fat" else "left")
     for one in runs:
         last = one.said.strip().rpartition("\n")[2]
         result = last if one.status == 0 else f"status {one.status}: {last}"
-        table.add_row(one.board, one.program, f"{one.sizes.flash:,}", f"{one.sizes.ram:,}", result)
+        sizes = (f"{size:,}" for size in (one.sizes.flash, one.sizes.bss, one.sizes.data))
+        table.add_row(one.board, one.program, *sizes, result)
     return table

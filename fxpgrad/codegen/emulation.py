@@ -69,9 +69,7 @@ def emulate(
         raise InputError(f"{folder} has no {main.name}: export it with --train")
     missing = [name for name in FILES[:2] if program == "train" and not (folder / name).is_file()]
     if missing:
-        raise InputError(
-            f"{folder} has no {' and no '.join(missing)}, which the program train reads on a board"
-        )
+        raise InputError(f"{folder} has no {' and no '.join(missing)}, which train reads on a board")
     defines = [f"{prefix.upper()}_{WATCH}"] if program == "selftest" else []
     if steps is not None:
         defines.append(f"TRAIN_STEPS={steps}")
