@@ -1,6 +1,6 @@
 """Trains a model on emulated microcontrollers and compares every trained value with the trainer's.
 
-    python examples/train_on_boards.py MODEL DATA.npz [--scope lp ft affine] [--board cortex-m4 rv32] [--steps 200]
+    python examples/train_on_boards.py MODEL DATA.npz [--scope lp ft affine] [--board cortex-m4 rv32]
 
 MODEL: .tflite, .onnx or .fxp, ending in a dense layer. DATA.npz: x, the model's input type, and y or labels.
 --noise adds normal noise of so many steps to the samples, so that there is something to adapt to. Needs the
