@@ -62,7 +62,7 @@ def export_c_command(
         f"{program.name}: {len(program.calls)} layers under {program.profile} → {folder}",
         _table(project),
         f"RAM: an arena of {project.text.plan.peak_bytes:,} bytes. "
-        f"Flash: {program.weights_bytes:,} bytes of constants, and the code (make size).",
+        f"Flash: {project.text.constant_bytes:,} bytes of constants, and the code (make size).",
     )
 
 
@@ -74,7 +74,7 @@ def _payload(project: CProject, folder: str) -> dict[str, object]:
         "output": folder,
         "prefix": text.prefix,
         "arena_bytes": text.plan.peak_bytes,
-        "constant_bytes": text.program.weights_bytes,
+        "constant_bytes": text.constant_bytes,
         "files": sorted(project.files),
         "layers": [
             {
