@@ -90,7 +90,7 @@ def export_c_command(
         f"{program.name}: {len(program.calls)} layers under {program.profile} → {folder}",
         _table(project),
         f"RAM: an arena of {project.text.arena_bytes:,} bytes. "
-        f"Flash: {program.weights_bytes:,} bytes of constants, and the code (make size).{step}",
+        f"Flash: {project.text.constant_bytes:,} bytes of constants, and the code (make size).{step}",
     )
 
 
@@ -128,7 +128,7 @@ def _payload(project: CProject, folder: str) -> dict[str, object]:
         "output": folder,
         "prefix": text.prefix,
         "arena_bytes": text.arena_bytes,
-        "constant_bytes": text.program.weights_bytes,
+        "constant_bytes": text.constant_bytes,
         "training": None if project.training is None else _training_payload(project.training),
         "files": sorted(project.files),
         "layers": [

@@ -60,5 +60,5 @@ def check_ram_limit(program: Program, plan: Plan, limit: int) -> None:
     worst = max(layer_needs(program, plan), key=lambda need: need.reach_bytes)
     raise InputError(
         f"layer {worst.index}, {short_name(worst.layer)} ({worst.kernel}), needs an arena of "
-        f"{worst.reach_bytes} bytes; the limit of {limit} is {worst.reach_bytes - limit} bytes too small"
+        f"{worst.reach_bytes} bytes; the limit of {limit} is too small by {worst.reach_bytes - limit}"
     )

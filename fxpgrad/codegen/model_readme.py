@@ -35,7 +35,7 @@ def readme(text: ModelText, programs: Sequence[Executable], kernel_files: Sequen
         _ends_table(text),
         "\n## Memory\n\n",
         f"| what | bytes |\n|---|---:|\n| RAM: the arena | {text.arena_bytes:,} |\n"
-        f"| flash: constants | {program.weights_bytes:,} |\n\n"
+        f"| flash: constants | {text.constant_bytes:,} |\n\n"
         "Beside them: the code in flash and the stack in RAM, which depend on the compiler (`make size`,\n"
         "`-fstack-usage`). Tensors are those that exist while a layer runs.\n\n",
         _layers_table(layer_needs(text.program, text.plan)),

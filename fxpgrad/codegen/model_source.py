@@ -45,7 +45,7 @@ def header(text: ModelText, more: str = "") -> str:
         f"#ifndef {macro}_H\n#define {macro}_H\n\n#include <stdint.h>\n\n"
         '#ifdef __cplusplus\nextern "C" {\n#endif\n\n'
         f"#define {macro}_ARENA_BYTES {text.arena_bytes}\n"
-        f"#define {macro}_CONSTANT_BYTES {program.weights_bytes}\n"
+        f"#define {macro}_CONSTANT_BYTES {text.constant_bytes}\n"
     ]
     for role in ("input", "output"):
         for name, end in ends(text, role).items():
@@ -87,10 +87,11 @@ def constants_file(text: ModelText) -> str:
     """Return the file with all constants, which the model's source includes."""
     program = text.program
     parts = [
-        f"/* The constants of {remark(program.name)}: {program.weights_bytes} bytes; "
+        f"/* The constants of {remark(program.name)}: {text.constant_bytes} bytes; "
         f"{text.prefix}.c includes them.\n * {written_by()}\n */\n"
     ]
-    for name, constant in program.constants.items():
+    for name in text.constant_names:
+        constant = program.constants[name]
         title = f"{remark(short_name(name))}: {constant.data.dtype.name} {shape_text(constant.data.shape)}"
         parts.append(
             f"/* {title} */\n"
@@ -134,12 +135,11 @@ def source(text: ModelText, memory: str = "", more: str = "") -> str:
 def arena(text: ModelText) -> str:
     """Return the definition of the arena and of every tensor's place in it."""
     program, blocks, peak = text.program, text.plan.blocks, text.arena_bytes
-    unsigned = any(program.tensors[name].unsigned for name in (*program.inputs, *program.outputs))
-    dtypes = sorted(text.dtypes | ({"uint8"} if unsigned else set()), key=_width)
+    dtypes = sorted(text.dtypes, key=_width)
     lines = [
         "/* One arena: tensors that are never needed at the same time share bytes of it. */\n",
         "static union {\n",
-        *(f"    {dtype}_t {dtype}[{peak // _width(dtype)[0]}];\n" for dtype in dtypes),
+        *(f"    {dtype}_t {dtype}[{peak // _width(dtype)}];\n" for dtype in dtypes),
         f"}} {ARENA};\n\n",
     ]
     for name, info in program.tensors.items():
@@ -151,8 +151,8 @@ def arena(text: ModelText) -> str:
     return "".join(lines)
 
 
-def _width(dtype: str) -> tuple[int, str]:
-    return int(dtype.lstrip("uint")) // 8, dtype
+def _width(dtype: str) -> int:
+    return int(dtype.removeprefix("int")) // 8
 
 
 def _lifetime(text: ModelText, first: int, last: int) -> str:
@@ -168,7 +168,7 @@ def accessors(text: ModelText) -> str:
             info = text.program.tensors[name]
             place = text.tensor_names[name]
             if info.unsigned:
-                place = f"{ARENA}.uint8 + {text.plan.blocks[name].offset}"
+                place = f"(uint8_t *){place}"
             parts.append(f"{const}{info.outer_dtype}_t *{text.prefix}_{end}(void) {{ return {place}; }}\n")
     return "".join(parts)
 
@@ -200,7 +200,7 @@ def _inference(text: ModelText, flipped_outputs: list[str]) -> str:
         f"/* ---- layers ---- */\n#ifdef {macro}\n"
         f"#define {WATCH}(layer, values, elements) "
         f"{text.prefix}_watch(layer, values, elements, (int32_t)sizeof *(values))\n"
-        f"#else\n#define {WATCH}(layer, values, elements)\n#endif\n\n",
+        f"#else\n#define {WATCH}(layer, values, elements) ((void)(values))\n#endif\n\n",
         _FLIP if flipped_inputs or flipped_outputs else "",
         f"void {text.prefix}_infer(void) {{\n",
         *(_flip(text, name) for name in flipped_inputs),
@@ -212,9 +212,7 @@ def _inference(text: ModelText, flipped_outputs: list[str]) -> str:
 
 
 def _flip(text: ModelText, name: str) -> str:
-    return (
-        f"    flip({ARENA}.uint8 + {text.plan.blocks[name].offset}, {text.program.tensors[name].elements});\n"
-    )
+    return f"    flip((uint8_t *){text.tensor_names[name]}, {text.program.tensors[name].elements});\n"
 
 
 def _layer(text: ModelText, index: int) -> str:

@@ -39,7 +39,7 @@ class ModelText:
     prefix : str
         What global names start with.
     tensor_names, constant_names : mapping
-        The identifier of each tensor ("t_...") and each constant ("c_...").
+        The identifier of each tensor ("t_...") and of each constant that a call reads ("c_...").
     """
 
     program: Program
@@ -51,12 +51,13 @@ class ModelText:
     @classmethod
     def of(cls, program: Program, memory: Plan | None = None) -> ModelText:
         """Name everything in a Program; `memory` is `c_plan`'s unless given."""
+        used = {name for call in program.calls for name in call.constants.values()}
         return cls(
             program,
             c_plan(program) if memory is None else memory,
             prefix_of(program.name),
             unique_names(program.tensors, "t_"),
-            unique_names(program.constants, "c_"),
+            unique_names((name for name in program.constants if name in used), "c_"),
         )
 
     @property
@@ -77,6 +78,11 @@ class ModelText:
     def storage(self, constant: str) -> str:
         """Return how a constant is stored."""
         return "static const"
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes of the constants that calls read."""
+        return sum(self.program.constants[name].data.nbytes for name in self.constant_names)
 
     def place(self, tensor: str) -> str:
         """Return the expression of a tensor's first element in the arena: ``arena.int8 + 1600``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fxpgrad.codegen.c_text import array_definition, remark, shape_text
-from fxpgrad.codegen.model_text import ARENA
 from fxpgrad.codegen.training_form import BIAS_LIMIT
 from fxpgrad.codegen.training_text import TrainingText
 from fxpgrad.program.layer_names import short_name
@@ -133,7 +132,7 @@ def _load(text: TrainingText) -> str:
     info = text.form.program.tensors[name]
     place, value = text.passes.tensor_names[name], "sample[i]"
     if info.unsigned:  # uint8 outside, int8 and 128 less inside: the highest bit flips
-        place = f"({ARENA}.uint8 + {text.passes.plan.blocks[name].offset})"
+        place = f"((uint8_t *){place})"
         value = "(uint8_t)(sample[i] ^ 0x80)"
     return (
         f"static void load(const {info.outer_dtype}_t *sample) {{\n"

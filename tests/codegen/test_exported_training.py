@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import subprocess
 from pathlib import Path
@@ -55,6 +56,20 @@ def test_steps_in_c_are_the_trainers(bits: int, config: TrainerConfig, tmp_path:
     project.assert_same_steps(done.stdout, reports)
     project.assert_same_values()
     assert sum(report.moved for report in reports) > 0
+
+
+def test_unsigned_samples_are_trained_on(tmp_path: Path) -> None:
+    program, x, y = image_program(16)
+    name = program.inputs[0]
+    unsigned = dataclasses.replace(program.tensors[name], unsigned=True)
+    program = dataclasses.replace(program, tensors={**program.tensors, name: unsigned})
+    project = TrainingProject(program, FT, 6, tmp_path / "project")
+    outer = x.view(np.uint8) ^ np.uint8(0x80)
+    project.write_data(outer, y)
+    project.make("train")
+    done = project.run("samples.bin", "labels.bin", "3", "trained.bin")
+    project.assert_same_steps(done.stdout, project.train_here(outer, y, 3))
+    project.assert_same_values()
 
 
 AFTERWARDS = """\
