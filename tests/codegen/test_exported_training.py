@@ -203,5 +203,5 @@ def test_a_ram_limit_counts_the_passes() -> None:
     need = c_project(program, training=form).text.arena_bytes
     assert need >= c_project(program).text.arena_bytes
     c_project(program, training=form, ram_limit=need)
-    with pytest.raises(InputError, match="bytes too small"):
+    with pytest.raises(InputError, match="too small by 16"):
         c_project(program, training=form, ram_limit=need - 16)

@@ -119,7 +119,7 @@ def descent_case(rng: Draws, dtype: str) -> Case:
         "weights": weights(rng, count, dtype),
         "gradient": gradient.astype(np.int64),
         "multiplier": rng.choice([2**30, 2**31 - 1, 0], channels).astype(np.int32),
-        "shift": rng.choice([0, -15, -31, -40, -62, 30], channels).astype(np.int32),
+        "shift": rng.choice([0, -1, -2, -15, -31, -40, -62, 30], channels).astype(np.int32),
         "decay": decay.astype(np.int32),
         **stream(rng),
         "rounding_rule": int(rng.integers(3)),
