@@ -37,6 +37,8 @@ def experiment_page(result: ExperimentResult, groups: Sequence[Group]) -> str:
     """Return the page; figures are left out where matplotlib is not installed."""
     preset = result.preset
     parts = [f"<h1>{_text(preset.title)}</h1>", f"<p>{_text(preset.about)}</p>"]
+    if result.tasks_left:
+        parts.append(f"<p>So far: {result.tasks_left} tasks are yet to be run.</p>")
     for figure in (bars(groups), curves(result)):
         if figure is not None:
             parts.append(svg_text(figure))

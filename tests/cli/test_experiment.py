@@ -111,6 +111,24 @@ def test_a_second_run_computes_nothing_and_an_interrupted_one_goes_on_to_the_sam
     assert digests(path.read_text()) == digests(whole)
 
 
+def test_what_has_been_run_is_shown_while_the_rest_is_not(folder):
+    path = folder / "small.jsonl"
+    assert_refused(run(folder, "--so-far"), "the search for learning rates has not ended")
+    assert not path.exists()
+    assert run(folder).exit_code == 0
+    whole = path.read_text()
+    kept = [line for line in whole.splitlines(keepends=True) if json.loads(line)["phase"] == "search"]
+    path.write_text("".join(kept))
+    assert_refused(run(folder, "--so-far"), "no task has been run by every method")
+    path.write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    payload = json.loads(run(folder, "--so-far", "--json").stdout)
+    assert payload["tasks_left"] == 1
+    assert {record["task"]["shift"] for record in payload["records"]} == {"none"}
+    assert [group["name"] for group in payload["groups"]] == ["classifier.fxp data.npz none"]
+    assert "So far: 1 tasks" in (folder / "small.html").read_text()
+    assert len(path.read_text().splitlines()) == len(whole.splitlines()) - 1
+
+
 def test_presets_are_listed():
     result = call("experiment", "--list")
     assert result.exit_code == 0
