@@ -5,6 +5,7 @@ from __future__ import annotations
 from fxpgrad.codegen.c_text import remark, shape_text
 from fxpgrad.codegen.model_source import written_by
 from fxpgrad.codegen.training_text import TrainingText
+from fxpgrad.program.layer_names import short_name
 
 DEFAULT_STEPS = 200
 FILES = ("samples.bin", "labels.bin", "trained.bin")  # where the program is given no names
@@ -137,7 +138,9 @@ def train_main(text: TrainingText) -> str:
     for word, value in replaced.items():
         if word != "BYTES":
             body = body.replace(word, value)
-    arrays = ", ".join(f"{remark(item.name)} ({item.values.dtype.name})" for item in text.form.trainables)
+    arrays = ", ".join(
+        f"{remark(short_name(item.name))} ({item.values.dtype.name})" for item in text.form.trainables
+    )
     return (
         f"/* train [SAMPLES.bin LABELS.bin STEPS TRAINED.bin]: trains {remark(program.name)}.\n"
         f" * {written_by()}\n *\n"

@@ -100,7 +100,7 @@ def training_source(text: TrainingText) -> str:
 
 def _integers(text: TrainingText, item: Trainable) -> str:
     names = text.integers(item)
-    title = f"{remark(item.name)}: the probe in steps, and a step's multiplier and shift"
+    title = f"{remark(short_name(item.name))}: the probe in steps, and a step's multiplier and shift"
     arrays = (("epsilon", item.epsilon), ("multiplier", item.multiplier), ("shift", item.shift))
     return f"/* {title} */\n" + "".join(
         array_definition("static const", names[role], values) for role, values in arrays
@@ -120,7 +120,7 @@ def _places(text: TrainingText) -> str:
 
 def _trained_table(text: TrainingText) -> str:
     rows = "".join(
-        f'    {{"{remark(item.name)}", {text.value_name(item)}, {item.values.nbytes}}},\n'
+        f'    {{"{remark(short_name(item.name))}", {text.value_name(item)}, {item.values.nbytes}}},\n'
         for item in text.form.trainables
     )
     prefix, macro = text.model.prefix, text.model.macro
@@ -175,7 +175,7 @@ def _probe(text: TrainingText) -> str:
 
 def _update(text: TrainingText) -> str:
     steps = "".join(
-        f"    /* {remark(item.name)} */\n{text.update_text(item)}    count_step(counts);\n"
+        f"    /* {remark(short_name(item.name))} */\n{text.update_text(item)}    count_step(counts);\n"
         for item in text.form.trainables
     )
     return (
