@@ -11,13 +11,14 @@ typedef struct {
     int32_t input_zero_point, output_zero_point, clamp_low, clamp_high, rounding;
 } fxp_window_layer;
 
-/* The window of one output: it starts at (y, x) of the image; its taps there are ky in [top, bottom), kx in [left, right). */
+/* The window of one output: it starts at (y, x) of the image, and its taps ky in [top, bottom) and kx in
+ * [left, right) lie there. */
 typedef struct {
     int64_t y, x;
     int32_t top, bottom, left, right;
 } fxp_window;
 
-/* The taps with 0 <= origin + tap * dilation < extent: *first to *end - 1; *first = *end if there are none. */
+/* The taps with 0 <= origin + tap * dilation < extent: *first to *end - 1; none if both are equal. */
 static inline void fxp_taps_inside(
     int64_t origin, int32_t taps, int32_t dilation, int32_t extent, int32_t *first, int32_t *end) {
     int32_t low = 0, high = taps;
@@ -41,10 +42,11 @@ static inline void fxp_window_to_line(fxp_window *window, const fxp_window_layer
 /* Move a window to column ox of the output. */
 static inline void fxp_window_to_column(fxp_window *window, const fxp_window_layer *layer, int32_t ox) {
     window->x = (int64_t)ox * layer->stride_w - layer->pad_left;
-    fxp_taps_inside(window->x, layer->kernel_w, layer->dilation_w, layer->width, &window->left, &window->right);
+    fxp_taps_inside(
+        window->x, layer->kernel_w, layer->dilation_w, layer->width, &window->left, &window->right);
 }
 
-/* Where in an image [height, width, channels] the pixel under tap (ky, kx) starts; the tap lies on the image. */
+/* Where in an image [height, width, channels] the pixel under tap (ky, kx) starts; the tap lies there. */
 static inline int32_t fxp_window_pixel(
     const fxp_window *window, const fxp_window_layer *layer, int32_t ky, int32_t kx) {
     const int32_t y = (int32_t)(window->y + (int64_t)ky * layer->dilation_h);

@@ -6,9 +6,10 @@
 #include "fxp_dot_product.h"
 #include "fxp_window.h"
 
-/* fxp_add_window_SUFFIX adds the sums of `count` neighbouring filters, 1 or 4, on one window to totals; `image` starts
- * at the first channel of their group. fxp_convolve_SUFFIX is the layer: filters outside, pixels inside, so that the
- * filters at hand stay near while the image passes. */
+/* fxp_add_window_SUFFIX adds the sums of `count` neighbouring filters, 1 or 4, on one window to totals;
+ * `image` starts at the first channel of their group.
+ * fxp_convolve_SUFFIX is the layer: filters outside, pixels inside, so that filters stay near while the image
+ * passes. */
 #define FXP_DEFINE_CONV2D(SUFFIX, INPUT, WEIGHT, BIAS, OUTPUT) \
     static inline void fxp_add_window_##SUFFIX( \
         const INPUT *image, const WEIGHT *filters, const fxp_window_layer *layer, const fxp_window *window, \
@@ -49,10 +50,11 @@
                         fxp_window_to_column(&window, layer, ox); \
                         fxp_add_window_##SUFFIX(image, weights + o * size, layer, &window, count, totals); \
                         for (int32_t i = o; i < o + count; i++) { \
-                            const int64_t value = \
-                                fxp_requantize(bias[i] + totals[i - o], multiplier[i], shift[i], layer->rounding); \
-                            pixel[i] = (OUTPUT)fxp_clamp( \
-                                value + layer->output_zero_point, layer->clamp_low, layer->clamp_high); \
+                            const int64_t sum = bias[i] + totals[i - o]; \
+                            const int32_t value = \
+                                fxp_requantize(sum, multiplier[i], shift[i], layer->rounding); \
+                            pixel[i] = (OUTPUT)fxp_add_zero_point( \
+                                value, layer->output_zero_point, layer->clamp_low, layer->clamp_high); \
                         } \
                     } \
                 } \

@@ -1,4 +1,6 @@
-/* Depthwise convolution, int16 activations, 8-bit weights. See contract.md; the loops are in fxp_depthwise_conv2d.h. */
+/* Depthwise convolution, int16 activations, 8-bit weights. See contract.md; the loops are in
+ * fxp_depthwise_conv2d.h.
+ */
 #include "fxp_depthwise_conv2d.h"
 #include "fxpgrad_kernels.h"
 

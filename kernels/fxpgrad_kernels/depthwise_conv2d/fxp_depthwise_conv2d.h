@@ -23,8 +23,8 @@ enum { FXP_LANES = 16 }; /* output channels at a time */
  * A centred input fits int16; the sum of any BLOCK products fits int32. */
 #define FXP_DEFINE_DEPTHWISE(SUFFIX, INPUT, WEIGHT, BIAS, OUTPUT, FORM, PARTS, BLOCK) \
     static inline void fxp_add_tap_##SUFFIX( \
-        const INPUT *pixel, const WEIGHT *taps, int32_t zero_point, int32_t o, int32_t count, int32_t multiplicity, \
-        int32_t sums[PARTS][FXP_LANES]) { \
+        const INPUT *pixel, const WEIGHT *taps, int32_t zero_point, int32_t o, int32_t count, \
+        int32_t multiplicity, int32_t sums[PARTS][FXP_LANES]) { \
         if (multiplicity == 1) { \
             for (int32_t i = 0; i < count; i++) { \
                 const int16_t value = (int16_t)(pixel[o + i] - zero_point); \
@@ -46,23 +46,21 @@ enum { FXP_LANES = 16 }; /* output channels at a time */
         for (int32_t i = 0; i < FXP_LANES; i++) { \
             totals[i] += FXP_TOTAL_##FORM(sums, i); \
         } \
-        for (int32_t part = 0; part < (PARTS); part++) { \
-            for (int32_t i = 0; i < FXP_LANES; i++) { \
-                sums[part][i] = 0; \
-            } \
+        for (int32_t i = 0; i < (PARTS) * FXP_LANES; i++) { \
+            sums[i / FXP_LANES][i % FXP_LANES] = 0; \
         } \
     } \
 \
     static inline void fxp_add_channels_##SUFFIX( \
         const INPUT *image, const WEIGHT *weights, const fxp_window_layer *layer, const fxp_window *window, \
         int32_t o, int32_t count, int64_t totals[FXP_LANES]) { \
+        const int32_t multiplicity = layer->filters / layer->channels; \
         int32_t sums[PARTS][FXP_LANES] = {{0}}, products = 0; \
         for (int32_t ky = window->top; ky < window->bottom; ky++) { \
             for (int32_t kx = window->left; kx < window->right; kx++) { \
-                fxp_add_tap_##SUFFIX( \
-                    image + fxp_window_pixel(window, layer, ky, kx), \
-                    weights + (ky * layer->kernel_w + kx) * layer->filters, layer->input_zero_point, o, count, \
-                    layer->filters / layer->channels, sums); \
+                const INPUT *pixel = image + fxp_window_pixel(window, layer, ky, kx); \
+                const WEIGHT *taps = weights + (ky * layer->kernel_w + kx) * layer->filters; \
+                fxp_add_tap_##SUFFIX(pixel, taps, layer->input_zero_point, o, count, multiplicity, sums); \
                 if (++products == (BLOCK)) { \
                     fxp_collect_##SUFFIX(sums, totals); \
                     products = 0; \
@@ -82,14 +80,16 @@ enum { FXP_LANES = 16 }; /* output channels at a time */
                 for (int32_t ox = 0; ox < layer->output_w; ox++) { \
                     fxp_window_to_column(&window, layer, ox); \
                     for (int32_t o = 0; o < layer->filters; o += FXP_LANES) { \
-                        const int32_t left = layer->filters - o, count = left < FXP_LANES ? left : FXP_LANES; \
+                        const int32_t left = layer->filters - o; \
+                        const int32_t count = left < FXP_LANES ? left : FXP_LANES; \
                         int64_t totals[FXP_LANES] = {0}; \
                         fxp_add_channels_##SUFFIX(input, weights, layer, &window, o, count, totals); \
                         for (int32_t i = o; i < o + count; i++) { \
-                            const int64_t value = \
-                                fxp_requantize(bias[i] + totals[i - o], multiplier[i], shift[i], layer->rounding); \
-                            output[i] = (OUTPUT)fxp_clamp( \
-                                value + layer->output_zero_point, layer->clamp_low, layer->clamp_high); \
+                            const int64_t sum = bias[i] + totals[i - o]; \
+                            const int32_t value = \
+                                fxp_requantize(sum, multiplier[i], shift[i], layer->rounding); \
+                            output[i] = (OUTPUT)fxp_add_zero_point( \
+                                value, layer->output_zero_point, layer->clamp_low, layer->clamp_high); \
                         } \
                     } \
                     output += layer->filters; \

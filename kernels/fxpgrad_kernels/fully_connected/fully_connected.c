@@ -18,10 +18,13 @@
             for (int32_t o = 0; o < O; o += count) { \
                 int64_t totals[4] = {0, 0, 0, 0}; \
                 count = fxp_filters_at_once(O - o); \
-                fxp_add_dots_##SUFFIX(input + b * I, weights + o * I, I, I, input_zero_point, count, totals); \
+                fxp_add_dots_##SUFFIX( \
+                    input + b * I, weights + o * I, I, I, input_zero_point, count, totals); \
                 for (int32_t i = o; i < o + count; i++) { \
-                    const int64_t value = fxp_requantize(bias[i] + totals[i - o], multiplier[i], shift[i], rounding); \
-                    output[b * O + i] = (int8_t)fxp_clamp(value + output_zero_point, clamp_low, clamp_high); \
+                    const int64_t sum = bias[i] + totals[i - o]; \
+                    const int32_t value = fxp_requantize(sum, multiplier[i], shift[i], rounding); \
+                    output[b * O + i] = \
+                        (int8_t)fxp_add_zero_point(value, output_zero_point, clamp_low, clamp_high); \
                 } \
             } \
         } \
@@ -33,15 +36,16 @@ DEFINE_FULLY_CONNECTED(fxp_fully_connected_a8w16_split, a8w16_split, int16_t)
 
 #define DEFINE_ACCUMULATE(NAME, SUFFIX, WEIGHT) \
     void NAME( \
-        const int8_t *input, const WEIGHT *weights, const int32_t *bias, int32_t *output, int32_t B, int32_t I, \
-        int32_t O, int32_t input_zero_point, int32_t accumulator_bits) { \
+        const int8_t *input, const WEIGHT *weights, const int32_t *bias, int32_t *output, int32_t B, \
+        int32_t I, int32_t O, int32_t input_zero_point, int32_t accumulator_bits) { \
         int32_t count; /* outputs at a time */ \
         (void)accumulator_bits; \
         for (int32_t b = 0; b < B; b++) { \
             for (int32_t o = 0; o < O; o += count) { \
                 int64_t totals[4] = {0, 0, 0, 0}; \
                 count = fxp_filters_at_once(O - o); \
-                fxp_add_dots_##SUFFIX(input + b * I, weights + o * I, I, I, input_zero_point, count, totals); \
+                fxp_add_dots_##SUFFIX( \
+                    input + b * I, weights + o * I, I, I, input_zero_point, count, totals); \
                 for (int32_t i = o; i < o + count; i++) { \
                     output[b * O + i] = fxp_saturate_int32(bias[i] + totals[i - o]); \
                 } \

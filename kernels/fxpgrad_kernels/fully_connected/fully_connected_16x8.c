@@ -14,8 +14,10 @@ void fxp_fully_connected_a16w8(
             count = fxp_filters_at_once(O - o);
             fxp_add_dots_a16w8(input + b * I, weights + o * I, I, I, input_zero_point, count, totals);
             for (int32_t i = o; i < o + count; i++) {
-                const int64_t value = fxp_requantize(bias[i] + totals[i - o], multiplier[i], shift[i], rounding);
-                output[b * O + i] = (int16_t)fxp_clamp(value + output_zero_point, clamp_low, clamp_high);
+                const int64_t sum = bias[i] + totals[i - o];
+                const int32_t value = fxp_requantize(sum, multiplier[i], shift[i], rounding);
+                output[b * O + i] =
+                    (int16_t)fxp_add_zero_point(value, output_zero_point, clamp_low, clamp_high);
             }
         }
     }
