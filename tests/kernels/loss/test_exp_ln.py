@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
+import shutil
 from decimal import Decimal, getcontext
 from itertools import pairwise
 
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fxpgrad.codegen.host_compiler import build_shared
 from fxpgrad.codegen.ports import port_files
 from fxpgrad_kernels.loss import exp_ln
 from fxpgrad_kernels.loss import exp_ln_tables as tables
@@ -64,6 +67,25 @@ def test_tables_of_the_c_port_are_the_same(name):
     numbers = tuple(int(number) for number in re.findall(r"\d+", body))
     table = getattr(tables, name)
     assert numbers == (table if isinstance(table, tuple) else (table,))
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    """Return the C functions that all losses call."""
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    source = port_files()["cross_entropy_linear"].with_name("fxp_exp_ln.c")
+    path = build_shared(tmp_path_factory.mktemp("exp_ln") / "exp_ln.so", [source], compiler="gcc")
+    library = ctypes.CDLL(str(path))
+    for function in (library.fxp_exp_negative_q40, library.fxp_ln_q32):
+        function.argtypes, function.restype = [ctypes.c_int64], ctypes.c_int64
+    return library
+
+
+@given(x=exponents, value=arguments)
+def test_exp_and_ln_of_the_c_port_equal_definition(port, x, value):
+    assert port.fxp_exp_negative_q40(x) == exp_negative_ref(x)
+    assert port.fxp_ln_q32(value) == ln_ref(value)
 
 
 @given(exponents)

@@ -55,7 +55,7 @@ def any_step(rng, dtype):
         "weights": weights(rng, count, dtype),
         "gradient": gradient.astype(np.int64),
         "multiplier": rng.choice([0, 2**30, 2**31 - 1], channels).astype(np.int32),
-        "shift": rng.choice([-62, -40, -31, -15, 0, 30], channels).astype(np.int32),
+        "shift": rng.choice([-62, -40, -31, -15, -2, -1, 0, 30], channels).astype(np.int32),
         "decay": rng.choice([0, 0, 1, 2**20, 2**31 - 1] if dtype != "int32" else [0], channels).astype(
             np.int32
         ),
