@@ -51,7 +51,7 @@ CHOSEN = (
 BACKBONES = {"resnet12_omniglot_16w8a": "16w8a", "resnet12_omniglot_8w8a": "8w8a"}
 COMPILERS = ("gcc", "clang")
 LEVELS = ("-O2", "-O3")
-ROWS = 400  # of each set at most
+ROWS = 150  # of each set at most
 ARM = "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb"
 Row = dict[str, Any]
 

@@ -15,7 +15,10 @@ _TAKEN = frozenset(("cmakelists", "host_main", "infer", "kernels", "makefile", "
 def letters_of(name: str) -> str:
     """Return the letters, digits and single underscores of a name, its end where it is long; may be empty."""
     text = re.sub(r"[^A-Za-z0-9]+", "_", short_name(name)).strip("_")
-    return text[-_LONGEST:].strip("_")
+    if len(text) > _LONGEST:  # from the start of a word on, if there is one
+        text = text[-_LONGEST:]
+        text = text.partition("_")[2] or text
+    return text.strip("_")
 
 
 def prefix_of(model: str) -> str:

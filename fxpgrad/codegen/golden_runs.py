@@ -14,7 +14,7 @@ from fxpgrad.codegen.model_text import ModelText
 from fxpgrad.program.execute import Executor, to_outer
 from fxpgrad.program.program import Program, TensorInfo
 
-_FNV_START, _FNV_PRIME = 2166136261, 16777619
+CHECKSUM_FACTOR = 16777619  # odd, so that every value counts
 _GOLDEN_RATIO = 0x9E3779B97F4A7C15
 
 
@@ -27,7 +27,7 @@ class GoldenRuns:
     inputs, outputs : mapping of arrays by tensor name, batch first
         In the types that users see.
     checksums : uint32 [samples, watched]
-        FNV-1a of every tensor that a layer has finished, in the order of `watched_tensors`.
+        `checksum` of every tensor that a layer has finished, in the order of `watched_tensors`.
     """
 
     inputs: Mapping[str, NDArray[Any]]
@@ -36,11 +36,12 @@ class GoldenRuns:
 
 
 def checksum(values: NDArray[Any]) -> int:
-    """Return the FNV-1a hash (32 bits) of an array's bytes, least significant first."""
-    total = _FNV_START
-    for byte in values.astype(values.dtype.newbyteorder("<")).tobytes():
-        total = ((total ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
-    return total
+    """Return h of h = h * CHECKSUM_FACTOR + value over all values in C order, from 0, modulo 2^32."""
+    words = values.astype(np.int64).ravel().astype(np.uint32)
+    factors = np.full(words.size, CHECKSUM_FACTOR, np.uint32)
+    factors[:1] = 1
+    powers = np.multiply.accumulate(factors, dtype=np.uint32)[::-1]
+    return int(np.multiply(words, powers, dtype=np.uint32).sum(dtype=np.uint32))
 
 
 def sample_inputs(program: Program, samples: int) -> dict[str, NDArray[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import fxpgrad
 from fxpgrad.codegen.c_names import unique_names
@@ -204,7 +204,7 @@ def _inference(text: ModelText, flipped_outputs: list[str]) -> str:
         _FLIP if flipped_inputs or flipped_outputs else "",
         f"void {text.prefix}_infer(void) {{\n",
         *(_flip(text, name) for name in flipped_inputs),
-        "\n".join(_layer(text, index) for index in range(len(program.calls))),
+        "\n".join(layer_text(text, index) for index in range(len(program.calls))),
         *(_flip(text, name) for name in flipped_outputs),
         "}\n",
     ]
@@ -215,12 +215,13 @@ def _flip(text: ModelText, name: str) -> str:
     return f"    flip((uint8_t *){text.tensor_names[name]}, {text.program.tensors[name].elements});\n"
 
 
-def _layer(text: ModelText, index: int) -> str:
+def layer_text(text: ModelText, index: int, replaced: Mapping[str, str] | None = None) -> str:
+    """Return a layer's comment, call and watch; `replaced` as in `ModelText.call_text`."""
     call = text.program.calls[index]
     if text.is_idle(call):
         body = "    /* Nothing to do: the output lies where the input does. */\n"
     else:
-        body = text.call_text(call)
+        body = text.call_text(call, replaced)
     watched = "".join(
         f"    {WATCH}({index}, {text.tensor_names[name]}, {text.program.tensors[name].elements});\n"
         for name in watched_tensors(text, index)

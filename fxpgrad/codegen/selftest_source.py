@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fxpgrad.codegen.c_text import array_definition, remark, string, values_text
-from fxpgrad.codegen.golden_runs import GoldenRuns
+from fxpgrad.codegen.golden_runs import CHECKSUM_FACTOR, GoldenRuns
 from fxpgrad.codegen.model_source import WATCH, ends, written_by
 from fxpgrad.codegen.model_text import ModelText
 from fxpgrad.program.layer_names import short_name
@@ -17,16 +17,13 @@ _CHECKS = """\
 static int32_t sample, watched, failures;
 static int32_t all_equal; /* whether all results of this sample so far are what they should be */
 
-/* FNV-1a over the values' bytes, least significant first, on any machine. */
 static uint32_t checksum(const void *values, int32_t elements, int32_t element_bytes) {
-    uint32_t total = 2166136261u;
+    uint32_t total = 0;
     for (int32_t i = 0; i < elements; i++) {
-        const uint32_t value = element_bytes == 1   ? (uint32_t)((const int8_t *)values)[i]
-                               : element_bytes == 2 ? (uint32_t)((const int16_t *)values)[i]
-                                                    : (uint32_t)((const int32_t *)values)[i];
-        for (int32_t byte = 0; byte < element_bytes; byte++) {
-            total = (total ^ ((value >> (8 * byte)) & 0xFFu)) * 16777619u;
-        }
+        const int32_t value = element_bytes == 1   ? ((const int8_t *)values)[i]
+                              : element_bytes == 2 ? ((const int16_t *)values)[i]
+                                                   : ((const int32_t *)values)[i];
+        total = total * FACTORu + (uint32_t)value;
     }
     return total;
 }
@@ -65,7 +62,7 @@ def selftest(text: ModelText, runs: GoldenRuns) -> str:
         *_data(text, "output", runs.outputs),
         f"static const char *const layer_names[] = {{\n{names},\n}};\n",
         f"static const uint32_t expected[SAMPLES][WATCHED] = {{\n{rows},\n}};\n",
-        _CHECKS.replace("PREFIX", prefix) + _main(text),
+        _CHECKS.replace("PREFIX", prefix).replace("FACTOR", str(CHECKSUM_FACTOR)) + _main(text),
     ]
     return "\n".join(parts)
 

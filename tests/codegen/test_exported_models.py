@@ -1,4 +1,4 @@
-"""Published models as C: their Programs' integers on at least 100 inputs, in no more RAM than TFLM's arena."""
+"""Published models as C: their Programs' integers on 100 inputs or more, in no more RAM than TFLM takes."""
 
 from __future__ import annotations
 

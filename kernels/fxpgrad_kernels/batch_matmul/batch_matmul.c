@@ -1,7 +1,7 @@
 /* Products of two matrices of activations, one for each batch element. See contract.md.
  *
- * A row of A is multiplied with some columns of B at a time, in the order in which B lies: line after line, or,
- * where B is stored with its depth last, column after column.
+ * A row of A is multiplied with some columns of B at a time, in the order in which B lies: line after line,
+ * or column after column where B is stored with its depth last.
  */
 #include "fxp_arithmetic.h"
 #include "fxpgrad_kernels.h"

@@ -30,7 +30,7 @@ static int64_t add_narrow(int64_t accumulator, int64_t term, narrow kind) {
 DEFINE_RUN(int8_t)
 DEFINE_RUN(int16_t)
 
-/* Both convolutions: a depthwise one has as many groups as channels. Element (o, ky, kx, c) of the filters lies
+/* Both convolutions: a depthwise one has as many groups as channels. Element (o, ky, kx, c) of the filters is
  * at o * filter_step + (ky * kernel_w + kx) * tap_step + c. */
 #define DEFINE_CONVOLVE(WEIGHT) \
     static void convolve_##WEIGHT( \

@@ -4,8 +4,8 @@
 #include "fxp_window.h"
 #include "fxpgrad_kernels.h"
 
-/* The taps that reach an output `position` pixels behind the padded corner from inputs in [0, extent): *first,
- * *first + stride, and so on below *end. Tap t reads input (position - t) / stride. */
+/* The taps that reach an output `position` pixels behind the padded corner from inputs in [0, extent):
+ * *first, *first + stride, ... below *end. Tap t reads input (position - t) / stride. */
 static void taps_reaching(
     int64_t position, int32_t taps, int32_t stride, int32_t extent, int32_t *first, int32_t *end) {
     const int64_t of_last_input = position - ((int64_t)extent - 1) * stride;
