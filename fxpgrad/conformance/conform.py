@@ -113,6 +113,7 @@ def conform(
     cases: int = 1000,
     seconds: float | None = None,
     seed: int = 0,
+    shrink_seconds: float = 10.0,
     setup: Setup | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Verdict:
@@ -133,6 +134,8 @@ def conform(
         When to stop, whatever the number of cases.
     seed : int
         The same seed draws the same cases.
+    shrink_seconds : float
+        What making a failing case small may take, twice: once by Hypothesis, once by `Minimizer`.
     setup : Setup, optional
     progress : callable
         Is told how many cases have passed.
@@ -153,7 +156,7 @@ def conform(
     chosen = None if profile is None else profile_named(profile)
     opened = open_target(target, spec, setup)
     try:
-        effort = judge_module.Effort(cases=cases, seconds=seconds, seed=seed)
+        effort = judge_module.Effort(cases, seconds, seed, shrink_seconds)
         record = judge_module.Judge(opened, spec, chosen, effort).run(progress)
     finally:
         opened.close()
