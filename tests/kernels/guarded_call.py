@@ -32,7 +32,7 @@ PLACES = frozenset(
         "size_w", "align_corners", "half_pixel_centers", "rows", "depth", "columns", "reduced", "inner",
         "rank", "extent", "indices", "labels", "extents", "input_strides", "output_strides",
         "input_elements", "output_elements", "input_offset", "output_offset", "input_row", "output_row",
-        "column", "distribution", "table", "accumulator_bits",
+        "column", "distribution", "table", "accumulator_bits", "index",
     )
 )  # fmt: skip
 

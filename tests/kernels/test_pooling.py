@@ -68,7 +68,7 @@ def test_pooling_is_monotone(name: str, rng: np.random.Generator) -> None:
 @given(rng=generators)
 def test_average_is_odd_under_a_change_of_sign(rng: np.random.Generator) -> None:
     case = {
-        **draw_of(BY_NAME["max_pool2d_a8"], draw_of(BY_NAME["max_pool2d_a8"], window_case))(rng),
+        **draw_of(BY_NAME["average_pool2d_a8"], window_case)(rng),
         "clamp_low": -127,
         "clamp_high": 127,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def accumulator_bounds(case: Case) -> NDArray[np.int64]:
 def legal_bias(rng: Draws, weights: NDArray[Any], length: int) -> NDArray[np.int32]:
     """Return small biases, biases of the size of the products, or the ends of int32."""
     reach = int(128 * abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1).max())
-    size = min(int(rng.choice([1, 300, max(reach // 2, 1), 2**31 - 1], p=[0.3, 0.3, 0.3, 0.1])), 2**31 - 1)
+    size = min(int(rng.choice([2**31 - 1, 1, 300, max(reach // 2, 1)], p=[0.1, 0.3, 0.3, 0.3])), 2**31 - 1)
     bias = rng.integers(-size, size + 1, length)
     if rng.random() < 0.05:
         bias = rng.choice([-(2**31), 2**31 - 1], length)
@@ -56,51 +57,69 @@ def with_requantization(rng: Draws, profile: Profile, case: Case) -> Case:
     }
 
 
-def small_conv2d_case(rng: Draws, profile: Profile, dtype: str, groups: int = 0) -> Case:
-    """Return legal arguments: any padding, groups, odd channel counts, now and then more than 16 filters."""
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The lengths that say a convolution's shapes; channels and filters are those of one group."""
+
+    batch: int
+    image: tuple[int, int]
+    output: tuple[int, int]
+    kernel: tuple[int, int]
+    channels: int
+    filters: int
+    groups: int
+
+
+def small_sizes(rng: Draws, groups: int = 0) -> Sizes:
+    """Return small sizes, odd channel counts, now and then more than 16 filters."""
     groups = groups or int(rng.choice([1, 1, 1, 2, 3]))
-    group_channels, group_filters = int(rng.choice([1, 2, 3, 5])), int(rng.integers(1, 5))
-    kernel = rng.choice([1, 1, 2, 3, 3], 2)
-    output_size = tuple(int(n) for n in rng.integers(1, 5, 2))
-    if rng.random() < 0.1:
-        group_filters, output_size = int(rng.choice([15, 16, 17, 33])), (2, 1)
+    channels, filters = int(rng.choice([1, 2, 3, 5])), int(rng.integers(1, 5))
+    kh, kw = (int(n) for n in rng.choice([1, 1, 2, 3, 3], 2))
+    oh, ow = (int(n) for n in rng.integers(1, 5, 2))
     batch, height, width = int(rng.integers(1, 3)), *(int(n) for n in rng.integers(1, 6, 2))
-    weights = integers(rng, (groups * group_filters, *kernel, group_channels), dtype)
-    case = {
-        "input": integers(rng, (batch, height, width, groups * group_channels), "int8"),
-        "weights": weights,
-        "bias": legal_bias(rng, weights, groups * group_filters),
-        **{name: int(rng.choice([1, 1, 2, 3])) for name in STEPS},
-        "pad_top": int(rng.choice([0, 1, 2, 5, 9])),
-        "pad_left": int(rng.choice([0, 1, 2, 5, 9])),
-        "groups": groups,
-        "input_zero_point": zero_point(rng),
-        "output_size": output_size,
-        "output_shape": (batch, *output_size, groups * group_filters),
-    }
-    return with_requantization(rng, profile, case)
+    if rng.random() < 0.1:
+        filters, (oh, ow) = int(rng.choice([15, 16, 17, 33])), (2, 1)
+    return Sizes(batch, (height, width), (oh, ow), (kh, kw), channels, filters, groups)
 
 
-def large_conv2d_case(rng: Draws, profile: Profile, dtype: str) -> Case:
+def large_sizes(rng: Draws) -> Sizes:
     """Return an image with more rows than a block of the product holds."""
-    height, width = int(rng.integers(7, 13)), int(rng.integers(9, 13))
+    size = int(rng.integers(7, 13)), int(rng.integers(9, 13))
     channels, filters = int(rng.integers(1, 20)), int(rng.choice([1, 7, 16, 19, 33]))
-    taps = (int(rng.choice([1, 1, 2, 3])), int(rng.choice([1, 1, 2, 3])))
-    weights = integers(rng, (filters, *taps, channels), dtype)
+    taps = int(rng.choice([1, 1, 2, 3])), int(rng.choice([1, 1, 2, 3]))
+    return Sizes(2, size, size, taps, channels, filters, 1)
+
+
+def sized_case(rng: Draws, profile: Profile, dtype: str, sizes: Sizes, *, steps: bool) -> Case:
+    """Return legal arguments of some sizes: any padding, strides and dilations, or with `steps` off all 1."""
+    filters = sizes.groups * sizes.filters
+    weights = integers(rng, (filters, *sizes.kernel, sizes.channels), dtype)
+    geometry = {name: int(rng.choice([1, 1, 2, 3])) for name in STEPS}
+    geometry |= {name: int(rng.choice([0, 1, 2, 5, 9])) for name in ("pad_top", "pad_left")}
+    if not steps:
+        geometry = dict.fromkeys(STEPS, 1)
+        geometry |= {"pad_top": sizes.kernel[0] - 1, "pad_left": sizes.kernel[1] - 1}
     case = {
-        "input": integers(rng, (2, height, width, channels), "int8"),
+        "input": integers(rng, (sizes.batch, *sizes.image, sizes.groups * sizes.channels), "int8"),
         "weights": weights,
         "bias": legal_bias(rng, weights, filters),
-        **dict.fromkeys(STEPS, 1),
-        **{"pad_top": taps[0] - 1, "pad_left": taps[1] - 1, "groups": 1},
+        **geometry,
+        "groups": sizes.groups,
         "input_zero_point": zero_point(rng),
-        **{"output_size": (height, width), "output_shape": (2, height, width, filters)},
+        "output_size": sizes.output,
+        "output_shape": (sizes.batch, *sizes.output, filters),
     }
     return with_requantization(rng, profile, case)
+
+
+def small_conv2d_case(rng: Draws, profile: Profile, dtype: str, groups: int = 0) -> Case:
+    """Return legal arguments of small sizes."""
+    return sized_case(rng, profile, dtype, small_sizes(rng, groups), steps=True)
 
 
 def conv2d_case(spec: KernelSpec, rng: Draws, profile: Profile) -> Case:
     """Return a convolution: any small one, or one with more rows than a block of the product holds."""
+    sizes, steps = small_sizes(rng), True
     if rng.random() < 0.3:
-        return large_conv2d_case(rng, profile, weights_dtype(spec))
-    return small_conv2d_case(rng, profile, weights_dtype(spec))
+        sizes, steps = large_sizes(rng), False
+    return sized_case(rng, profile, weights_dtype(spec), sizes, steps=steps)

@@ -13,16 +13,17 @@ from fxpgrad_kernels.spec import KernelSpec
 
 def _sizes(rng: Draws, vectors: bool) -> tuple[tuple[int, ...], int, tuple[int, ...], tuple[int, ...]]:
     """Return the image's shape without its batch, the outputs, the taps and the output's size."""
+    image = [int(n) for n in rng.integers(1, (6, 6, 5))]
+    multiplicity, taps = int(rng.choice([1, 1, 1, 2, 3])), rng.choice([1, 2, 3, 3, 4], 2)
+    size = tuple(int(n) for n in rng.integers(1, (4, 6)))
+    if rng.random() < 0.1:
+        image[2] = int(rng.choice([17, 50]))
     if vectors:
         image = [int(n) for n in rng.integers(1, (8, 20))]
         image.append(int(rng.choice([3, 6, 8, 12, 15, 16, 24, 31, 32, 40, 48, 64])))
-        outputs, taps = image[2] * int(rng.choice([1, 1, 1, 1, 2])), rng.choice([1, 3, 3, 3, 5, 7], 2)
-    else:
-        image = [int(n) for n in rng.integers(1, (6, 6, 5))]
-        if rng.random() < 0.1:
-            image[2] = int(rng.choice([17, 50]))
-        outputs, taps = image[2] * int(rng.choice([1, 1, 1, 2, 3])), rng.choice([1, 2, 3, 3, 4], 2)
-    size = tuple(int(n) for n in rng.integers(1, (6, 16) if vectors else (4, 6)))
+        multiplicity, taps = int(rng.choice([1, 1, 1, 1, 2])), rng.choice([1, 3, 3, 3, 5, 7], 2)
+        size = tuple(int(n) for n in rng.integers(1, (6, 16)))
+    outputs = image[2] * multiplicity
     return tuple(image), outputs, tuple(int(n) for n in taps), size
 
 
@@ -39,11 +40,11 @@ def depthwise_case(rng: Draws, profile: Profile, dtype: str, *, vectors: bool = 
         **{key: int(rng.choice([1, 1, 2, 3])) for key in ("dilation_h", "dilation_w")},
     }
     weights = integers(rng, (1, *taps, outputs), dtype)
-    accumulator_bits = 64 if profile.accumulator_bits == 64 or rng.random() < 0.3 else 32
+    accumulator_bits = 64 if rng.random() < 0.3 or profile.accumulator_bits == 64 else 32
     # What the products may add; an int32 sum is legal only if it fits with the bias.
     reach = 255 * int(np.abs(weights.astype(np.int64)).max()) * taps[0] * taps[1]
     room = 2**31 - 1 - (reach if accumulator_bits == 32 else 0)
-    scale = int(rng.choice([1, 300, max(reach // 2, 1), room]))
+    scale = int(rng.choice([room, 1, 300, max(reach // 2, 1)]))
     bias = rng.integers(-scale, scale + 1, outputs)
     if rng.random() < 0.2:
         bias = rng.choice([-room, room], outputs)

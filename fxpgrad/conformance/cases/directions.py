@@ -35,7 +35,9 @@ def draw_directions_case(spec: KernelSpec, rng: Draws, profile: Profile) -> Case
 
 def part_case(rng: Draws, name: str, dtype: str) -> Case:
     """Return a legal case of one of the kernels that put a direction together, or use one."""
-    groups, per_channel = (3, int(rng.choice([129, 500, 2100]))) if rng.random() < 0.2 else channels(rng)
+    groups, per_channel = channels(rng)
+    if rng.random() < 0.2:
+        groups, per_channel = 3, int(rng.choice([129, 500, 2100]))
     count = groups * per_channel
     case: Case = {
         "z": rng.integers(-127, 128, count).astype(np.int8),

@@ -5,6 +5,10 @@ functions keep two habits:
 
 - what is simplest comes first in `choice`, and nearest to 0 in `integers`;
 - ``rng.random() < p`` is true for what is special: shrinking makes it false.
+- What is usual is drawn first, and what is special is drawn beside it: shrinking leaves it out, and the rest
+  of the case stays as it was.
+- Of several ranges the widest comes first, and a number is drawn from it as it is, not as a distance from
+  another: so it stays the same while what else was drawn shrinks.
 """
 
 from __future__ import annotations

@@ -78,10 +78,13 @@ def sum_of_two_case(spec: KernelSpec, rng: Draws, profile: Profile) -> Case:
 def multiply_case(spec: KernelSpec, rng: Draws, profile: Profile) -> Case:
     """Return two operands and one pair."""
     bits = width(spec)
-    n = 600 if rng.random() < 0.1 else int(rng.integers(1, 40))
+    n = int(rng.integers(1, 40))
+    operands = {name: integers(rng, (n,), f"int{bits}") for name in ("input_a", "input_b")}
+    if rng.random() < 0.1:
+        n = 600
+        operands = {name: np.resize(values, n) for name, values in operands.items()}
     return {
-        "input_a": integers(rng, (n,), f"int{bits}"),
-        "input_b": integers(rng, (n,), f"int{bits}"),
+        **operands,
         **requantization(rng, profile, 1, 2.0 ** (2 * bits - 2), 2.0 ** (bits - 1)),
         **points(rng, bits, "input_a", "input_b", "output"),
         **clamp_bounds(rng, bits),

@@ -31,12 +31,11 @@ def lookup_pair_case(spec: KernelSpec, rng: Draws, profile: Profile) -> Case:
 def sigmoid_case(spec: KernelSpec, rng: Draws, profile: Profile) -> Case:
     """Return values and a rising table, one of its two ends, or any."""
     n = int(rng.integers(1, 60))
-    kind = rng.integers(3)
-    if kind == 2:
-        table = rng.choice([2**15, 2**16 - 1], 256)
-    else:
-        table = rng.integers(2**15, 2**16, 256)
-        table = np.sort(table) if kind == 0 else table
+    table, kind = rng.integers(2**15, 2**16, 256), rng.integers(3)
+    if kind == 0:
+        table = np.sort(table)
+    elif kind == 2:
+        table = np.where(table % 2, 2**16 - 1, 2**15)
     return {
         "input": integers(rng, (n,), "int16"),
         "table": table.astype(np.int32),

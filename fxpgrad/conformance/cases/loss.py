@@ -28,7 +28,7 @@ def any_logits(rng: Draws, classes: int | None = None) -> tuple[Logits, Values]:
     """Return Q24 logits [B, N] of any size, ties, near ties and clamped ones, and labels."""
     batch = int(rng.integers(1, 4))
     classes = classes or int(rng.choice([1, 2, 3, 10, 33]))
-    reach = 2 ** int(rng.choice([4, 16, 22, 26, 28, 34, 44]))
+    reach = 2 ** int(rng.choice([44, 4, 16, 22, 26, 28, 34]))
     logits = rng.integers(-reach, reach + 1, (batch, classes))
     if rng.random() < 0.3:
         logits = rng.integers(-5, 6, (batch, classes)) + int(rng.integers(-LIMIT, LIMIT))
@@ -41,12 +41,14 @@ def any_logits(rng: Draws, classes: int | None = None) -> tuple[Logits, Values]:
 def linear_case(rng: Draws) -> tuple[Values, ...]:
     """Return accumulators [B, N], multipliers, shifts and labels."""
     batch, classes = int(rng.integers(1, 4)), int(rng.choice([1, 2, 5, 12]))
-    size = 2 ** int(rng.integers(1, 32))
+    size = 2 ** (31 - int(rng.integers(0, 31)))
     accumulators = rng.integers(-size // 2, size // 2, (batch, classes))
     if rng.random() < 0.3:
         accumulators[0] = rng.choice([0, 1, -1, 2**31 - 1, -(2**31)], classes)
     multiplier = rng.choice([2**30, int(rng.integers(2**30, 2**31)), 2**31 - 1], classes)
-    shift = rng.integers(-31, 31, classes) if rng.random() < 0.4 else np.full(classes, rng.integers(0, 16))
+    shift = np.full(classes, rng.integers(0, 16))
+    if rng.random() < 0.4:
+        shift = rng.integers(-31, 31, classes)
     labels = rng.integers(0, classes, batch)
     return tuple(array.astype(np.int32) for array in (accumulators, multiplier, shift, labels))
 
@@ -54,7 +56,7 @@ def linear_case(rng: Draws) -> tuple[Values, ...]:
 def residual_rows(rng: Draws) -> tuple[Values, ...]:
     """Return accumulators [B, N] of any size, multipliers, shifts and labels."""
     rows, classes = int(rng.integers(1, 6)), int(rng.integers(1, 12))
-    reach = 2 ** int(rng.integers(1, 31))
+    reach = 2 ** (30 - int(rng.integers(0, 30)))
     accumulators = rng.integers(-reach, reach, (rows, classes)).astype(np.int32)
     multiplier = rng.integers(2**30, 2**31, classes).astype(np.int32)
     shift = np.full(classes, rng.choice([0, 5, 12, -20]), np.int32)
@@ -71,7 +73,9 @@ def embeddings_case(rng: Draws) -> Case:
         embeddings = rng.integers(-2, 3, (batch, features))
     else:
         embeddings = rng.choice([127, -128], (batch, features))
-    shift = int(rng.integers(-31, 31)) if rng.random() < 0.4 else int(rng.integers(0, 20))
+    shift = int(rng.integers(0, 20))
+    if rng.random() < 0.4:
+        shift = int(rng.integers(-31, 31))
     return {
         "embeddings": embeddings.astype(np.int8),
         "labels": rng.integers(0, classes, batch).astype(np.int32),

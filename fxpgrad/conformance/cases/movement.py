@@ -16,7 +16,9 @@ from fxpgrad_kernels.spec import INT_RANGES, KernelSpec
 
 def nested_strides(rng: Draws, extents: NDArray[Any]) -> NDArray[np.int64]:
     """Return steps, in any order of axes and with gaps, for which no two indices meet."""
-    order = rng.permutation(extents.size) if rng.random() < 0.5 else np.arange(extents.size)[::-1]
+    order = np.arange(extents.size)[::-1]
+    if rng.random() < 0.5:
+        order = rng.permutation(extents.size)
     strides, reach = np.zeros(extents.size, np.int64), 0
     for axis in order:
         strides[axis] = reach + 1 + (rng.integers(0, 3) if rng.random() < 0.3 else 0)

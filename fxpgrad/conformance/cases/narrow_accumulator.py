@@ -37,7 +37,7 @@ def narrow_case(name: str, rng: Draws, profile: Profile) -> Case:
     weights = integers(rng, shape, dtype)
     if rng.random() < 0.5:  # sums of about the accumulator's size
         weights = (weights >> int(np.clip(26 - bits, 0, 13 if dtype == "int16" else 5))).astype(dtype)
-    reach = 2 ** int(rng.choice([1, bits - 2, 31]))
+    reach = 2 ** int(rng.choice([31, bits - 2, 1]))
     return {
         **case,
         "weights": weights,

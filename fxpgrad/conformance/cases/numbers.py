@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,8 @@ def any_profile(rng: Draws) -> Profile:
 
 def zero_point(rng: Draws) -> int:
     """Return a zero point: the extremes, odd and even small ones, or any."""
-    return int(rng.integers(-128, 128) if rng.random() < 0.3 else rng.choice(ZERO_POINTS))
+    usual = rng.choice(ZERO_POINTS)
+    return int(rng.integers(-128, 128) if rng.random() < 0.3 else usual)
 
 
 def zero_points(rng: Draws, *names: str) -> dict[str, int]:
@@ -44,16 +46,14 @@ def integers(rng: Draws, shape: Sequence[int], dtype: str) -> NDArray[Any]:
     """Return uniform, tiny, extreme or mixed values of the whole range of `dtype`."""
     info = np.iinfo(dtype)
     kind = rng.integers(4)
-    if kind == 0:
-        values = rng.integers(info.min, info.max + 1, shape)
-    elif kind == 1:
+    if kind == 1:
         values = rng.integers(-2, 3, shape)
     elif kind == 2:
-        values = rng.choice([info.min, info.max], shape)
+        values = rng.choice([info.max, info.min], shape)
     else:
-        values = np.where(
-            rng.random(shape) < 0.5, rng.integers(info.min, info.max + 1, shape), rng.integers(-1, 2)
-        )
+        values = rng.integers(info.min, info.max + 1, shape)
+        if kind == 3:
+            values = np.where(rng.random(shape) < 0.5, rng.integers(-1, 2), values)
     result: NDArray[Any] = values.astype(dtype)
     return result
 
@@ -67,17 +67,19 @@ def requantization(
     all saturate; the others take any legal shift. Powers of two make exact ties. Under FLOAT32_EVEN
     the multipliers are those of float32 scales: their low 7 bits are 0.
     """
-    uniform = rng.integers(2**30, 2**31, channels)
-    special = rng.choice([2**30, 2**30, 2**30 + 1, 2**31 - 1, 0x7FFF0000, 0x7FFEFFFF, 0], channels)
-    multiplier = np.where(rng.random(channels) < 0.5, special, uniform)
+    low, high = profile.shift_low, profile.shift_high
+    if rng.random() < 0.8:
+        middle = min(max(round(math.log2(target / max(size, 1.0))), low + 2), high - 3)
+        low, high = middle - 2, middle + 3
+    multiplier, shift = rng.integers(2**30, 2**31, channels), rng.integers(low, high + 1, channels)
+    if rng.random() < 0.7:
+        special = rng.choice([2**30, 2**30, 2**30 + 1, 2**31 - 1, 0x7FFF0000, 0x7FFEFFFF, 0], channels)
+        multiplier = np.where(rng.random(channels) < 0.7, special, multiplier)
+    if rng.random() < 0.3:
+        edges = rng.choice([0, -1, profile.shift_low, profile.shift_high], channels)
+        shift = np.where(rng.random(channels) < 0.4, edges, shift)
     if profile.rounding == Rounding.FLOAT32_EVEN:
         multiplier &= ~0x7F
-    sensible = np.round(np.log2(target / max(size, 1.0))) + rng.integers(-2, 4, channels)
-    anything = rng.integers(profile.shift_low, profile.shift_high + 1, channels)
-    edges = rng.choice([0, -1, profile.shift_low, profile.shift_high], channels)
-    kind = rng.random(channels)
-    shift = np.where(kind < 0.1, edges, np.where(kind < 0.3, anything, sensible))
-    shift = np.clip(shift, profile.shift_low, profile.shift_high)
     return {"multiplier": multiplier.astype(np.int32), "shift": shift.astype(np.int32)}
 
 

@@ -21,13 +21,12 @@ from fxpgrad_kernels.spec import KernelSpec
 
 def _row(rng: Draws, depth: int, dtype: str) -> NDArray[Any]:
     info, kind = np.iinfo(dtype), rng.integers(4)
-    if kind == 0:
-        values = rng.integers(info.min, info.max + 1, depth)
-    elif kind == 1:
-        values = np.full(depth, rng.integers(info.min, info.max + 1))
+    values = rng.integers(info.min, info.max + 1, depth)
+    if kind == 1:
+        values = np.full(depth, values[0])
     elif kind == 2:
         values = rng.integers(-4, 5, depth) + rng.integers(info.min + 4, info.max - 4)
-    else:
+    elif kind == 3:
         values = np.where(rng.random(depth) < 1 / depth, info.max, info.min)
     row: NDArray[Any] = values.astype(dtype)
     return row

@@ -25,11 +25,12 @@ def svdf_case(spec: KernelSpec, rng: Draws, profile: Profile) -> Case:
     filters, wide = units * rank, dtype == "int16"
     feature = requantization(rng, profile, 1, 2.0**13, 2.0 ** (13 if wide else 6))
     time = requantization(rng, profile, 1, 2.0 ** (28 if wide else 12))
+    reach = 2 ** (31 - int(rng.integers(0, 31)))
     return {
         "input": integers(rng, (batch, depth), "int8"),
         "feature_weights": integers(rng, (filters, depth), "int8"),
         "time_weights": integers(rng, (filters, steps), dtype),
-        "bias": rng.integers(-(2**31), 2**31, units).astype(np.int32) >> int(rng.integers(0, 31)),
+        "bias": rng.integers(-reach, reach, units).astype(np.int32),
         **joined(feature, time),
         "state": integers(rng, (batch, filters * steps), dtype),
         "rank": rank,

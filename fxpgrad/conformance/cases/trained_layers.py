@@ -94,7 +94,7 @@ def outer_batch(rng: Draws) -> tuple[Array, Array, Array, Array, int]:
     features = rng.choice([0, -1, 127, -128, int(rng.integers(-128, 128))], (rows, width)).astype(np.int8)
     residuals = rng.integers(-(2**15), 2**15 + 1, (rows, classes)).astype(np.int32)
     before = rng.integers(-(2**40), 2**40, (classes, width))
-    before_bias = rng.integers(-(2**40), 2**40, classes)
+    before_bias = rng.integers(-(2**37), 2**37, classes)
     return features, residuals, before, before_bias, int(rng.choice([0, 5, 127, -128]))
 
 
@@ -134,7 +134,7 @@ def any_descent_case(spec: KernelSpec, rng: Draws, profile: Profile) -> Case:
 
 def differences_case(rng: Draws) -> Case:
     """Return differences of losses of any size and the usual size so far."""
-    reach = 2 ** int(rng.integers(1, 49))
+    reach = 2 ** (48 - int(rng.integers(0, 48)))
     few = rng.choice([0, 1, -1, reach, -reach, int(rng.integers(-reach, reach))], int(rng.integers(1, 65)))
     typical = np.array([int(rng.choice([0, 1, 5, reach // 3, reach]))], np.int64)
     places = int(rng.integers(0, 11))

@@ -20,7 +20,7 @@ def transpose_case(rng: Draws, profile: Profile, dtype: str) -> Case:
     return {
         "input": integers(rng, (batch, height, width, channels), "int8"),
         "weights": integers(rng, (outputs, kh, kw, channels), dtype),
-        "bias": rng.integers(-(2 ** int(rng.integers(1, 31))), 2**20, outputs).astype(np.int32),
+        "bias": rng.integers(-(2 ** (30 - int(rng.integers(0, 30)))), 2**20, outputs).astype(np.int32),
         **requantization(rng, profile, outputs, 2.0 ** (12 if dtype == "int8" else 20)),
         **{key: int(rng.choice([1, 2, 3, 5])) for key in ("stride_h", "stride_w")},
         **{key: int(rng.choice([0, 1, 2, 6])) for key in ("pad_top", "pad_left")},
