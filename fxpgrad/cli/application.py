@@ -10,6 +10,7 @@ import click
 from fxpgrad.cli.adapt_command import adapt_command
 from fxpgrad.cli.bench_command import bench_command
 from fxpgrad.cli.check_command import check_command
+from fxpgrad.cli.conform_command import conform_command
 from fxpgrad.cli.convert_command import convert_command
 from fxpgrad.cli.demo_command import demo_command
 from fxpgrad.cli.diff_command import diff_command
@@ -106,6 +107,7 @@ for _command in (
     run_command,
     diff_command,
     check_command,
+    conform_command,
     convert_command,
     export_c_command,
     emulate_command,

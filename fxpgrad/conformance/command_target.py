@@ -47,7 +47,7 @@ class CommandTarget:
             raise InputError(
                 f"--command {command!r} must hold {{in}} or {{in_dir}}, and {{out}} or {{out_dir}}"
             )
-        self.name, self._spec, self._timeout, self._used = command, spec, timeout, used
+        self.name, self._spec, self.timeout, self._used = command, spec, timeout, used
 
     def load(self) -> Outcome:
         """Return that the command is there: its program was found."""
@@ -85,11 +85,11 @@ class CommandTarget:
                     capture_output=True,
                     text=True,
                     errors="replace",
-                    timeout=self._timeout,
+                    timeout=self.timeout,
                     check=False,
                 )
             except subprocess.TimeoutExpired:
-                return Outcome("hang", f"no end within {self._timeout:g} s")
+                return Outcome("hang", f"no end within {self.timeout:g} s")
             except OSError as error:
                 return Outcome("load", f"{words[0]}: {error.strerror}")
             if done.returncode:

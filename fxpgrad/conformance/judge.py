@@ -1,34 +1,34 @@
-"""Runs a target on drawn cases until something is wrong, and makes what is wrong small."""
+"""Runs a target on drawn cases until something is wrong, makes what is wrong small, and says why."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from hypothesis import HealthCheck, Phase, Verbosity, given, reject, seed, settings
-from hypothesis.errors import Flaky, Unsatisfiable
-from hypothesis.strategies import SearchStrategy
+from hypothesis import reject
 
 from fxpgrad.codegen.signature import array_arguments
 from fxpgrad.conformance.bounds import with_bounds
 from fxpgrad.conformance.calls import Case
 from fxpgrad.conformance.definition import expected_of
-from fxpgrad.conformance.diagnosis import Sample
+from fxpgrad.conformance.diagnosis import Diagnosis, Sample, diagnose
 from fxpgrad.conformance.examine import Finding, examine
 from fxpgrad.conformance.legality import expected_if_legal
 from fxpgrad.conformance.minimize import Minimizer
+from fxpgrad.conformance.search import Enough, by_generator, by_hypothesis, digest, size_of, wrong
 from fxpgrad.conformance.target import Placement, Target
 from fxpgrad.errors import InputError
+from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.spec import KernelSpec
 
-_CHUNK = 200  # cases between two looks at the clock and the count
+_BY_HYPOTHESIS = 60  # cases; the others come from a generator, which is thirty times as fast
+_MOST_REFUSED = 3000  # cases drawn in vain before the judge gives up
+_SAMPLE_SEED = 1_000_003
+_FAILING, _PASSING = 30, 60  # samples of a diagnosis
+_SHORTEST = 0.25  # seconds that a call may take while a case that hangs is made small
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,183 +63,158 @@ class Record:
         Different cases that the target was run on, without those that only made a failing case small.
     refused : Counter
         Cases drawn that the target cannot take, by reason.
+    findings : list of Finding
+        One of each kind, with a smallest case.
+    diagnosis : Diagnosis or None
+        Of wrong results.
+    seconds : float
     """
 
     cases: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
-
-
-class _Wrong(Exception):  # noqa: N818
-    """Tells Hypothesis of a finding; one class for each kind, so that each is shrunk on its own."""
+    diagnosis: Diagnosis | None = None
+    seconds: float = 0.0
 
 
 class Judge:
     """Tries one target."""
 
     def __init__(
-        self, target: Target, spec: KernelSpec, strategy: SearchStrategy[dict[str, Any]], effort: Effort
+        self, target: Target, spec: KernelSpec, profile: Profile | None = None, effort: Effort | None = None
     ) -> None:
-        self._target, self._spec, self._effort = target, spec, effort
-        self._strategy = strategy.map(target.adapted)
+        self._target, self._spec, self._profile = target, spec, profile
+        self._effort = effort or Effort()
+        self._timeout = target.timeout
+        self._until = self._shrink_until = float("inf")
         self._seen: dict[bytes, Finding | None] = {}
-        self._shrink_until = float("inf")
+        self._found: dict[str, Finding] = {}
+        self._slowest = 0.0
         self.record = Record()
 
     def run(self, progress: Callable[[int], None] = lambda cases: None) -> Record:
-        """Return what was found, each kind of finding with a smallest case.
+        """Return what was found.
 
         Raises
         ------
         InputError
             The target can take no case that was drawn.
         """
+        start = time.monotonic()
         loaded = self._target.load()
         if loaded.failure:
             self.record.findings.append(Finding("load", loaded.text))
-            return self.record
-        until = time.monotonic() + (self._effort.seconds or float("inf"))
-        found: dict[str, Finding] = {}
-        chunk = 0
-        while not found and self.record.cases < self._effort.cases and time.monotonic() < until:
-            found = self._chunk(chunk, until)
-            progress(self.record.cases)
-            chunk += 1
-        self.record.findings += [self._reduced(finding) for finding in found.values()]
+        else:
+            self._until = start + (self._effort.seconds or float("inf"))
+            self._search(progress)
+            self.record.findings += [self._reduced(finding) for finding in self._found.values()]
+            if any(finding.kind == "values" for finding in self.record.findings):
+                self.record.diagnosis = self._diagnosis()
+        self.record.seconds = time.monotonic() - start
         return self.record
 
-    def _chunk(self, number: int, until: float) -> dict[str, Finding]:
-        """Draw some cases; return the smallest finding of each kind."""
-        found: dict[str, Finding] = {}
-        before = self.record.cases
-        self._shrink_until = float("inf")
-
-        def look(case: dict[str, Any]) -> None:
-            finding = self._look(case, until, bool(found))
-            if finding is None:
+    def _search(self, progress: Callable[[int], None]) -> None:
+        """Run cases until one fails, or enough have passed."""
+        first = min(_BY_HYPOTHESIS, self._effort.cases)
+        by_hypothesis(self._spec.name, self._profile, self._effort.seed, first, self._look)
+        progress(self.record.cases)
+        for case in by_generator(self._spec.name, self._profile, self._effort.seed):
+            tried = self.record.cases
+            if self._found or tried >= self._effort.cases or time.monotonic() > self._until:
                 return
-            if not found:
-                self._shrink_until = time.monotonic() + self._effort.shrink_seconds
-            if finding.kind not in found or size_of(finding.case) <= size_of(found[finding.kind].case):
-                found[finding.kind] = finding
-            raise _wrong(finding.kind)(finding.text)
+            if tried == 0 and self.record.refused.total() > _MOST_REFUSED:
+                reasons = ", ".join(self.record.refused)
+                raise InputError(
+                    f"{self._target.name} can take no case of {self._spec.name} ({reasons}): "
+                    "name another profile"
+                )
+            adapted = self._target.adapted(case)
+            reason = self._target.refusal(adapted)
+            if reason:
+                self.record.refused[reason] += 1
+                continue
+            finding = self._examined(adapted)
+            if finding is not None:
+                self._found[finding.kind] = finding
+            progress(self.record.cases)
 
-        _drawn(look, self._strategy, min(_CHUNK, self._effort.cases - before), self._effort.seed + number)
-        if not found and self.record.cases == before and time.monotonic() < until:
-            self._nothing_fits()
-        return found
-
-    def _nothing_fits(self) -> None:
-        if self.record.cases == 0:
-            reasons = ", ".join(self.record.refused) or "none was drawn"
-            raise InputError(
-                f"{self._target.name} can take no case of {self._spec.name} ({reasons}): name another profile"
-            )
-        self.record.cases = self._effort.cases
-
-    def _look(self, case: dict[str, Any], until: float, shrinking: bool) -> Finding | None:
+    def _look(self, case: dict[str, Any]) -> None:
+        """Examine a case that Hypothesis draws."""
+        shrinking = bool(self._found)
+        if time.monotonic() > (self._shrink_until if shrinking else self._until):
+            raise Enough
+        case = self._target.adapted(case)
         reason = self._target.refusal(case)
         if reason:
-            if not shrinking:
-                self.record.refused[reason] += 1
+            self.record.refused[reason] += not shrinking
             reject()
-        key = digest(case)
-        if key in self._seen:
-            return self._seen[key]
-        if time.monotonic() > (self._shrink_until if shrinking else until):
-            return None
+        finding = self._examined(case)
+        if finding is None:
+            return
         if not shrinking:
-            self.record.cases += 1
-        self._seen[key] = examine(self._target, case, expected_of(self._spec, case))
+            self._shrink_until = time.monotonic() + self._effort.shrink_seconds
+            self._be_impatient(finding)
+        best = self._found.get(finding.kind)
+        if best is None or size_of(finding.case) <= size_of(best.case):
+            self._found[finding.kind] = finding
+        raise wrong(finding.kind)(finding.text)
+
+    def _examined(self, case: Case) -> Finding | None:
+        """Return what is wrong in a case; a case is run once only."""
+        key = digest(case)
+        if key not in self._seen:
+            start = time.monotonic()
+            self._seen[key] = examine(self._target, case, expected_of(self._spec, case))
+            if self._seen[key] is None:
+                self._slowest = max(self._slowest, time.monotonic() - start)
+            self.record.cases += not self._found
         return self._seen[key]
 
+    def _be_impatient(self, finding: Finding) -> None:
+        """Wait for a target that hangs no longer than a multiple of what it took when it did not."""
+        if finding.kind == "hang":
+            self._target.timeout = min(self._timeout, max(_SHORTEST, 5 * self._slowest))
+
     def _reduced(self, finding: Finding) -> Finding:
+        """Return the finding with a smaller case."""
+
         def check(case: Case) -> Finding | None:
             if self._target.refusal(case):
                 return None
             expected = expected_if_legal(self._spec, case)
             return None if expected is None else examine(self._target, case, expected)
 
+        self._be_impatient(finding)
         smallest = Minimizer(self._spec, finding, check, self._effort.shrink_seconds).run()
+        self._target.timeout = self._timeout
+        if finding.kind == "hang":
+            smallest = check(smallest.case) or finding
         names = (*(a.name for a in array_arguments(self._spec)), "scratch")
         return with_bounds(self._target, smallest, names)
 
-    def samples(self, count: int, seconds: float) -> list[Sample]:
-        """Return drawn cases in which the target came back, right or wrong."""
+    def _diagnosis(self, seconds: float = 10.0) -> Diagnosis:
+        """Return the causes that explain what the target wrote: in new cases and in those that were wrong."""
+        seen = [finding for finding in self._seen.values() if finding is not None]
+        wrong_ones = [f for f in (*self.record.findings, *seen) if f.kind == "values"]
+        smallest = sorted(wrong_ones, key=lambda finding: size_of(finding.case))[: _FAILING // 2]
+        known = [Sample(f.case, expected_of(self._spec, f.case), f.results) for f in smallest]
+        return diagnose(self._spec, [*known, *self._samples(seconds)])
+
+    def _samples(self, seconds: float) -> list[Sample]:
+        """Return new cases in which the target came back, right or wrong."""
         until = time.monotonic() + seconds
-        found: list[Sample] = []
-        seen: set[bytes] = set()
-
-        def look(case: dict[str, Any]) -> None:
-            if time.monotonic() > until or self._target.refusal(case):
-                return
-            key = digest(case)
-            if key in seen:
-                return
-            seen.add(key)
-            sample = sampled(self._target, self._spec, case)
-            if sample is not None:
-                found.append(sample)
-
-        _drawn(look, self._strategy, count, self._effort.seed + 1_000_003)
-        return found
-
-
-def sampled(target: Target, spec: KernelSpec, case: Case) -> Sample | None:
-    """Run a target once, on ordinary memory; None where it does not come back."""
-    outcome = target.run(case, Placement())
-    if outcome.failure:
-        return None
-    return Sample(case, expected_of(spec, case), outcome.results)
-
-
-def _drawn(
-    look: Callable[[dict[str, Any]], None],
-    strategy: SearchStrategy[dict[str, Any]],
-    cases: int,
-    start: int,
-) -> None:
-    """Let Hypothesis call `look`; what it raises is known to the caller already."""
-    chosen = settings(
-        max_examples=max(cases, 1),
-        phases=(Phase.generate, Phase.shrink),
-        database=None,
-        deadline=None,
-        derandomize=False,
-        print_blob=False,
-        verbosity=Verbosity.quiet,
-        report_multiple_bugs=True,
-        suppress_health_check=list(HealthCheck),
-    )
-    try:
-        with contextlib.suppress(_Wrong, Flaky, Unsatisfiable):
-            seed(start)(chosen(given(strategy)(look)))()
-    except ExceptionGroup as group:
-        _, others = group.split(_Wrong)
-        if others is not None:
-            raise others from None
-
-
-@functools.cache
-def _wrong(kind: str) -> type[_Wrong]:
-    """Return the same class for the same kind: by it Hypothesis tells two faults apart."""
-    return type(f"Wrong_{kind}", (_Wrong,), {})
-
-
-def size_of(case: Case) -> tuple[int, int]:
-    """Return how large a case is: its elements, then those that are not 0."""
-    arrays = [value for value in case.values() if isinstance(value, np.ndarray)]
-    return sum(a.size for a in arrays), sum(int(np.count_nonzero(a)) for a in arrays)
-
-
-def digest(case: Case) -> bytes:
-    """Return the same bytes for the same case."""
-    state = hashlib.blake2b(digest_size=16)
-    for name in sorted(case):
-        value = case[name]
-        state.update(name.encode())
-        if isinstance(value, np.ndarray):
-            state.update(repr((value.dtype.str, value.shape)).encode() + value.tobytes())
-        else:
-            state.update(repr(value).encode())
-    return state.digest()
+        failing: list[Sample] = []
+        passing: list[Sample] = []
+        start = self._effort.seed + _SAMPLE_SEED
+        for drawn in by_generator(self._spec.name, self._profile, start):
+            if time.monotonic() > until or (len(failing) >= _FAILING and len(passing) >= _PASSING):
+                break
+            case = self._target.adapted(drawn)
+            if self._target.refusal(case):
+                continue
+            outcome = self._target.run(case, Placement())
+            if outcome.failure:
+                continue
+            sample = Sample(case, expected_of(self._spec, case), outcome.results)
+            (failing if sample.fails else passing).append(sample)
+        return failing[:_FAILING] + passing[:_PASSING]

@@ -72,10 +72,13 @@ class Target(Protocol):
         As a person calls it.
     sides : tuple
         The placements that a case is run in.
+    timeout : float
+        Seconds that a call may take; may be changed.
     """
 
     name: str
     sides: tuple[Side | None, ...]
+    timeout: float
 
     def load(self) -> Outcome:
         """Return whether the target is there at all."""
@@ -108,6 +111,15 @@ class _Sandboxed:
         self._alignment = alignment
         self._place = {name: value for name, value in greeting.items() if name != "request"}
         self._sandbox = Sandbox(greeting, timeout, search)
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that a call may take."""
+        return self._sandbox.timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float) -> None:
+        self._sandbox.timeout = seconds
 
     def load(self) -> Outcome:
         """Load it in a new process."""
