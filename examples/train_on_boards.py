@@ -14,6 +14,7 @@ import json
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 from fxpgrad.codegen.c_project import c_project
 from fxpgrad.codegen.emulated_boards import board_named
 from fxpgrad.codegen.emulation import emulate
+from fxpgrad.codegen.model_text import c_plan
 from fxpgrad.codegen.project_folder import write_folder
 from fxpgrad.codegen.training_form import training_form
 from fxpgrad.experiments.evaluate import evaluate
@@ -38,6 +40,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("data", type=Path)
     parser.add_argument("--scope", nargs="+", default=["lp", "affine", "ft"], choices=["lp", "affine", "ft"])
     parser.add_argument("--board", nargs="+", default=["cortex-m4", "rv32"])
+    parser.add_argument("--head", default="forward", choices=["forward", "exact"])
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--samples", type=int, default=400, help="to train with; others judge, 400 at most")
@@ -62,14 +65,18 @@ def load(path: Path, noise: float) -> tuple[Any, Any]:
 def run(program: Program, scope: Any, x: Any, y: Any, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Train in one scope here and on every board."""
     batch, steps, count = arguments.batch, arguments.steps, arguments.samples
-    form = training_form(program, config_in_c(program, scope, batch), batch)
+    config = replace(config_in_c(program, scope, batch), head=arguments.head)
+    form = training_form(program, config, batch, (x[:batch], y[:batch]))
     project = c_project(program, training=form)
     trainer = Trainer(form.program, form.config, LinearCrossEntropy(), batch)
     features = trainer.features(x[:count])
     for step in range(steps):
         rows = (step * batch + np.arange(batch)) % count
         trainer.step(features[rows], y[:count][rows])
-    expected = b"".join(item.values.tobytes() for item in trainer.trainables)
+    constants = trainer.write_into(form.program).constants
+    trained = [item.values for item in trainer.trainables]
+    trained += [constants[step.name].data for step in trainer.head_steps]
+    expected = b"".join(values.tobytes() for values in trained)
     judges = slice(count, count + 400)
     accuracies = [evaluate(p, x[judges], y[judges]).accuracy for p in (program, trainer.write_into(program))]
     found = []
@@ -85,7 +92,7 @@ def run(program: Program, scope: Any, x: Any, y: Any, arguments: argparse.Namesp
             actual = (folder / "trained.bin").read_bytes() if done.status == 0 else b""
         differing = sum(a != b for a, b in zip(actual, expected, strict=False))
         differing += abs(len(actual) - len(expected))
-        inference, passes = project.text.plan.peak_bytes, done.sizes.bss
+        inference, passes = c_plan(program).peak_bytes, done.sizes.bss
         found.append(
             {
                 "scope": scope, "board": name, "steps": steps, "batch": batch,

@@ -26,6 +26,9 @@ from fxpgrad.experiments.methods import config_in_c
 from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import Program
+from fxpgrad.tasks.npz_data import load_labelled
+
+Scope = Literal["lp", "ft", "affine"]
 
 
 @click.command("export-c")
@@ -49,6 +52,14 @@ from fxpgrad.program.program import Program
     type=click.Choice(["lp", "ft", "affine"]),
     help="Write a training step, too: of the last layer, all layers, or biases and multipliers.",
 )
+@click.option(
+    "--head",
+    type=click.Choice(["forward", "exact"]),
+    help="How the last layer is trained: like the rest, or by its exact gradient. [default: forward]",
+)
+@click.option(
+    "--data", type=FILE_NAME, help="Of an exact head: x and y; its first batch sets the size of the steps."
+)
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Samples of a step.")
 @click.option("--directions", "num_directions", type=click.IntRange(1, 64), help="Directions of a step.")
 @click.option("--epsilon", type=float, help="Size of a probe.")
@@ -62,7 +73,8 @@ def export_c_command(
     ram_limit: int | None,
     samples: int,
     force: bool,
-    scope: Literal["lp", "ft", "affine"] | None,
+    scope: Scope | None,
+    data: str | None,
     batch: int,
     as_json: bool,
     **settings: Any,
@@ -76,7 +88,7 @@ def export_c_command(
     program = load_program(model, profile)
     warn_of_doubts(program)
     given = {name: value for name, value in settings.items() if value is not None}
-    training = None if scope is None else _training(program, scope, batch, given)
+    training = None if scope is None else _training(program, scope, batch, data, given)
     if scope is None and given:
         raise InputError(f"--{next(iter(given)).replace('_', '-')} is for --train")
     project = c_project(program, samples=samples, ram_limit=ram_limit, training=training)
@@ -95,10 +107,21 @@ def export_c_command(
 
 
 def _training(
-    program: Program, scope: Literal["lp", "ft", "affine"], batch: int, given: dict[str, Any]
+    program: Program,
+    scope: Scope,
+    batch: int,
+    data: str | None,
+    given: dict[str, Any],
 ) -> TrainingForm:
     config = replace(config_in_c(program, scope, batch), **given)
-    return training_form(program, config, batch)
+    if config.head == "forward":
+        return training_form(program, config, batch)
+    if data is None:
+        raise InputError("--head exact needs --data: its first batch sets the size of the steps")
+    labelled = load_labelled(data, program)
+    if len(labelled.x) < batch:
+        raise InputError(f"{data} has {len(labelled.x)} samples; --batch {batch} needs as many")
+    return training_form(program, config, batch, (labelled.x[:batch], labelled.y[:batch]))
 
 
 def _training_payload(trained: TrainingText) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,14 @@ from fxpgrad.program.head import split_before, with_accumulator_output, without_
 from fxpgrad.program.program import Call, Program
 from fxpgrad.program.prove import channel_bounds
 from fxpgrad.trainer.config import TrainerConfig
+from fxpgrad.trainer.head import HeadStep
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.passes import rows_of_a_pass
 from fxpgrad.trainer.scopes import make_trainables
 from fxpgrad.trainer.trainable import Trainable, largest_probe
+from fxpgrad.trainer.trainer import Trainer
 
+LabelledBatch = tuple[NDArray[Any], NDArray[np.int32]]
 BIAS_LIMIT = 2**30  # a trained bias beyond it ends the training: accumulators stay proved
 
 
@@ -42,6 +46,8 @@ class TrainingForm:
         From accumulators to logits in 2**-24 nats.
     accumulator_bits : mapping
         32 or 64 by trained call, safe for any weights and for biases within `BIAS_LIMIT`.
+    head : tuple of HeadStep
+        The exact head's arrays; empty where the head is trained like the rest.
     """
 
     program: Program
@@ -54,6 +60,7 @@ class TrainingForm:
     multiplier: NDArray[np.int32]
     shift: NDArray[np.int32]
     accumulator_bits: Mapping[str, int]
+    head: tuple[HeadStep, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -65,10 +72,13 @@ class TrainingForm:
         return {item.role: item for item in self.trainables if item.call == name}
 
 
-def training_form(program: Program, config: TrainerConfig, batch: int) -> TrainingForm:
+def training_form(
+    program: Program, config: TrainerConfig, batch: int, first_batch: LabelledBatch | None = None
+) -> TrainingForm:
     """Work a training step out.
 
-    program: ends in a fully connected layer, with a softmax behind it or without.
+    program: ends in a fully connected layer, with a softmax behind it or without. first_batch: samples and
+    labels int32 of a first step, whose features set the size of an exact head's steps for good.
 
     Raises
     ------
@@ -78,12 +88,18 @@ def training_form(program: Program, config: TrainerConfig, batch: int) -> Traini
         As `Trainer`.
     """
     _check_parts(config)
+    if config.head == "exact" and first_batch is None:
+        raise InputError(
+            "an exact head needs a first batch of data, whose features set the size of its steps"
+        )
     if program.variables:
         raise InputError(f"program {program.name} keeps state from row to row: it cannot be trained")
     form = with_accumulator_output(without_softmax(program))
     trainables = make_trainables(form, config)
     names = {item.call for item in trainables}
-    first = min(index for index, call in enumerate(form.calls) if call.name in names)
+    head = () if first_batch is None or config.head != "exact" else _head_steps(form, config, first_batch)
+    reached = names or {form.calls[-1].name}
+    first = min(index for index, call in enumerate(form.calls) if call.name in reached)
     _, active = split_before(form, first)
     objective = LinearCrossEntropy()
     objective.prepare(active, 1)
@@ -93,15 +109,36 @@ def training_form(program: Program, config: TrainerConfig, batch: int) -> Traini
         for call in form.calls
         if call.name in names
     }
+    if head:
+        _check_head(form)
+    rows = rows_of_a_pass(config, batch) if trainables else batch
     return TrainingForm(
-        form, config, batch, rows_of_a_pass(config, batch), trainables, first, active.inputs[0],
-        *objective.logit_scale, widths,
-    )  # fmt: skip
+        form, config, batch, rows, trainables, first, active.inputs[0], *objective.logit_scale, widths, head
+    )
+
+
+def _head_steps(program: Program, config: TrainerConfig, first_batch: LabelledBatch) -> tuple[HeadStep, ...]:
+    """Return what a trainer's first step makes of an exact head."""
+    x, y = first_batch
+    trainer = Trainer(program, config, LinearCrossEntropy(), len(x))
+    trainer.step(trainer.features(x), y)
+    return trainer.head_steps
+
+
+def _check_head(program: Program) -> None:
+    """Refuse a head whose accumulators could leave int32, whatever weights its steps make."""
+    call = program.calls[-1]
+    weights = program.constants[call.constants["weights"]].data
+    most = (128 + abs(call.parameters["input_zero_point"])) * weights.shape[1] * np.iinfo(weights.dtype).max
+    if most + BIAS_LIMIT >= 2**31:
+        raise InputError(
+            f"the head {call.name} has {weights.shape[1]} {weights.dtype} weights a class: training may lead "
+            "its accumulators out of int32; train it by forward gradients, or give it 8-bit weights"
+        )
 
 
 def _check_parts(config: TrainerConfig) -> None:
     parts = {
-        "head 'exact'": config.head == "exact",
         "a falling learning rate": config.schedule != "constant",
         "blocks": config.blocks > 1,
         "scalars by magnitude": config.scalar != "sign",

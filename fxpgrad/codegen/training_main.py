@@ -139,7 +139,7 @@ def train_main(text: TrainingText) -> str:
         if word != "BYTES":
             body = body.replace(word, value)
     arrays = ", ".join(
-        f"{remark(short_name(item.name))} ({item.values.dtype.name})" for item in text.form.trainables
+        f"{remark(short_name(name))} ({values.dtype.name})" for name, _, values in text.trained_arrays()
     )
     return (
         f"/* train [SAMPLES.bin LABELS.bin STEPS TRAINED.bin]: trains {remark(program.name)}.\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fxpgrad.codegen.c_text import array_definition, remark, shape_text
+from fxpgrad.codegen.head_source import head_functions, head_memory, head_sums
 from fxpgrad.codegen.training_form import BIAS_LIMIT
 from fxpgrad.codegen.training_text import TrainingText
 from fxpgrad.program.layer_names import short_name
@@ -47,7 +48,7 @@ typedef struct {{
     void *values;
     int32_t bytes;
 }} {prefix}_trained_array;
-#define {macro}_TRAINED_ARRAYS {len(form.trainables)}
+#define {macro}_TRAINED_ARRAYS {len(text.trained_arrays())}
 extern const {prefix}_trained_array {prefix}_trained[{macro}_TRAINED_ARRAYS];
 """
 
@@ -74,15 +75,16 @@ def training_source(text: TrainingText) -> str:
         " * A direction is drawn from (SEED, step, direction, array, index) where it is needed, never kept.\n"
         " */\n"
         f"#define SEED INT64_C({config.seed})\n"
-        f"#define DIRECTIONS {config.num_directions}\n"
+        f"#define DIRECTIONS {config.num_directions if form.trainables else 1}\n"
         f"#define ROWS {form.rows} /* samples that a direction sees */\n"
         f"#define DISTRIBUTION {text.distribution}\n"
         f"#define DIRECTION_TABLE_SIZE {table.size}\n",
-        array_definition("static const", "direction_table", table),
+        array_definition("static const", "direction_table", table) if form.trainables else "",
         *(_integers(text, item) for item in form.trainables),
         "/* From accumulators to logits in 2^-24 nats. */\n"
         + array_definition("static const", "loss_multiplier", form.multiplier)
         + array_definition("static const", "loss_shift", form.shift),
+        head_memory(text),
         _places(text),
         f"int64_t {text.model.prefix}_steps_taken = 0;\n"
         f"#define steps_taken {text.model.prefix}_steps_taken\n"
@@ -91,7 +93,9 @@ def training_source(text: TrainingText) -> str:
         _load(text),
         _prefix(text),
         _probe(text),
-        _update(text),
+        _COUNTING,
+        _update(text) if form.trainables else "",
+        head_functions(text),
         _bias_check(text),
         _step(text),
     ]
@@ -120,8 +124,8 @@ def _places(text: TrainingText) -> str:
 
 def _trained_table(text: TrainingText) -> str:
     rows = "".join(
-        f'    {{"{remark(short_name(item.name))}", {text.value_name(item)}, {item.values.nbytes}}},\n'
-        for item in text.form.trainables
+        f'    {{"{remark(short_name(name))}", {identifier}, {values.nbytes}}},\n'
+        for name, identifier, values in text.trained_arrays()
     )
     prefix, macro = text.model.prefix, text.model.macro
     return f"const {prefix}_trained_array {prefix}_trained[{macro}_TRAINED_ARRAYS] = {{\n{rows}}};\n"
@@ -162,15 +166,24 @@ def _prefix(text: TrainingText) -> str:
 def _probe(text: TrainingText) -> str:
     form = text.form
     output = text.passes.tensor_names[form.program.outputs[0]]
+    unused = "" if form.trainables else "    (void)direction;\n    (void)sign;\n"
     return (
         "/* One pass on one sample: the loss from values moved along a direction, by its sign, 1 or -1. */\n"
         "static int64_t probe(int32_t label, int32_t direction, int32_t sign) {\n"
-        f"{_calls(text, form.first, len(form.program.calls))}\n"
-        "    int64_t loss[1];\n"
+        f"{_calls(text, form.first, len(form.program.calls))}\n{head_sums(text)}"
+        f"    int64_t loss[1];\n{unused}"
         "    return fxp_cross_entropy_linear(\n"
         f"        {output}, loss_multiplier, loss_shift, &label, loss,\n"
         f"        /* B */ 1, /* N */ {form.classes});\n}}\n"
     )
+
+
+_COUNTING = """\
+static void count_step(const int64_t *counts) {
+    report.moved += counts[0];
+    report.saturated += counts[1];
+}
+"""
 
 
 def _update(text: TrainingText) -> str:
@@ -179,16 +192,16 @@ def _update(text: TrainingText) -> str:
         for item in text.form.trainables
     )
     return (
-        "static void count_step(const int64_t *counts) {\n"
-        "    report.moved += counts[0];\n    report.saturated += counts[1];\n}\n\n"
         "/* The step: every trained value against the sum of the directions, each times its sign. */\n"
         f"static void update(const int32_t *signs) {{\n    int64_t counts[2];\n\n{steps}}}\n"
     )
 
 
 def _bias_check(text: TrainingText) -> str:
-    biases = [item for item in text.form.trainables if item.role == "bias"]
-    checks = " ||\n           ".join(f"is_far({text.value_name(i)}, {i.values.size})" for i in biases)
+    biases = [(text.value_name(i), i.values.size) for i in text.form.trainables if i.role == "bias"]
+    names = text.model.constant_names
+    biases += [(names[step.name], text.form.classes) for step in text.form.head if step.role == "bias"]
+    checks = " ||\n           ".join(f"is_far({name}, {size})" for name, size in biases)
     if not checks:
         return "static int32_t any_bias_is_far(void) { return 0; }\n"
     return (
@@ -202,19 +215,48 @@ def _bias_check(text: TrainingText) -> str:
     )
 
 
+def _passes(text: TrainingText) -> str:
+    """Return the statements that run the passes of a sample."""
+    form = text.form
+    again = "            load(sample);\n" if form.first == 0 else ""
+    frozen = "" if form.first == 0 else "        load(sample);\n        run_frozen_layers();\n"
+    if not form.trainables:
+        return f"{again}{frozen}        plus[0] += probe(labels[row], 0, 0);\n"
+    split = form.config.rows == "split"
+    first, last = ("row / ROWS", "row / ROWS + 1") if split else ("0", "DIRECTIONS")
+    return (
+        f"{frozen}        for (int32_t direction = {first}; direction < {last}; direction++) {{\n"
+        f"{again}            plus[direction] += probe(labels[row], direction, 1);\n"
+        f"{again}            minus[direction] += probe(labels[row], direction, -1);\n        }}\n"
+    )
+
+
+def _signs(text: TrainingText) -> str:
+    """Return the statements that take the step along the directions."""
+    if not text.form.trainables:
+        return ""
+    return """\
+    int32_t signs[DIRECTIONS], any = 0;
+    for (int32_t direction = 0; direction < DIRECTIONS; direction++) {
+        signs[direction] = (plus[direction] > minus[direction]) - (plus[direction] < minus[direction]);
+        any |= signs[direction];
+    }
+    report.clipped /= ROWS; /* every row of a direction is perturbed alike, and has counted */
+    if (any != 0) {
+        update(signs);
+    }
+"""
+
+
 def _step(text: TrainingText) -> str:
     form, prefix, macro = text.form, text.model.prefix, text.model.macro
     info = form.program.tensors[form.program.inputs[0]]
-    split = form.config.rows == "split"
-    first, last = ("row / ROWS", "row / ROWS + 1") if split else ("0", "DIRECTIONS")
-    again = "            load(sample);\n" if form.first == 0 else ""
-    frozen = "" if form.first == 0 else "        load(sample);\n        run_frozen_layers();\n"
+    clear, head = ("    clear_head_gradient();\n", "    step_head();\n") if form.head else ("", "")
     return f"""\
 int32_t {prefix}_train_step(
     const {info.outer_dtype}_t *samples, const int32_t *labels, {prefix}_step_report *result) {{
     const {prefix}_step_report nothing = {{0, 0, 0, 0, 0}};
     int64_t plus[DIRECTIONS] = {{0}}, minus[DIRECTIONS] = {{0}};
-    int32_t signs[DIRECTIONS], any = 0;
 
     report = nothing;
     for (int32_t row = 0; row < {macro}_BATCH; row++) {{
@@ -223,24 +265,14 @@ int32_t {prefix}_train_step(
             return 1;
         }}
     }}
-    for (int32_t row = 0; row < {macro}_BATCH; row++) {{
+{clear}    for (int32_t row = 0; row < {macro}_BATCH; row++) {{
         const {info.outer_dtype}_t *sample = samples + row * {macro}_INPUT_SIZE;
-{frozen}        for (int32_t direction = {first}; direction < {last}; direction++) {{
-{again}            plus[direction] += probe(labels[row], direction, 1);
-{again}            minus[direction] += probe(labels[row], direction, -1);
-        }}
-    }}
+{_passes(text)}    }}
     for (int32_t direction = 0; direction < DIRECTIONS; direction++) {{
         report.loss_plus += plus[direction];
         report.loss_minus += minus[direction];
-        signs[direction] = (plus[direction] > minus[direction]) - (plus[direction] < minus[direction]);
-        any |= signs[direction];
     }}
-    report.clipped /= ROWS; /* every row of a direction is perturbed alike, and has counted */
-    if (any != 0) {{
-        update(signs);
-    }}
-    steps_taken++;
+{head}{_signs(text)}    steps_taken++;
     *result = report;
     return any_bias_is_far() ? 2 : 0;
 }}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fxpgrad.codegen.c_names import unique_names
 from fxpgrad.codegen.c_text import wrapped
@@ -15,6 +17,7 @@ from fxpgrad.codegen.signature import c_function
 from fxpgrad.codegen.training_form import TrainingForm
 from fxpgrad.program.plan import Plan
 from fxpgrad.program.program import Call, Program
+from fxpgrad.trainer.head import HeadStep
 from fxpgrad.trainer.trainable import Trainable, distribution_code, form_code, rounding_code
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
@@ -32,11 +35,14 @@ class TrainedModelText(ModelText):
         The identifiers of the gains, by call.
     passes_bytes : int
         What the passes of a step need of the arena.
+    written : frozenset of str
+        The constants that training writes.
     """
 
     trained: Mapping[str, Trainable] = field(default_factory=dict)
     gain_names: Mapping[str, str] = field(default_factory=dict)
     passes_bytes: int = 0
+    written: frozenset[str] = frozenset()
 
     @property
     def arena_bytes(self) -> int:
@@ -51,7 +57,7 @@ class TrainedModelText(ModelText):
 
     def storage(self, constant: str) -> str:
         """Return how a constant is stored: trained ones can be written."""
-        return "static" if constant in self.trained else ModelText.storage(self, constant)
+        return "static" if constant in self.written else ModelText.storage(self, constant)
 
     def call_text(self, call: Call, replaced: Mapping[str, str] | None = None, indent: str = "    ") -> str:
         """Return the statements that run a call, with its gains in its multipliers."""
@@ -95,7 +101,7 @@ class TrainingText:
         passes_plan = _passes_plan(form)
         model = TrainedModelText(
             program, named.plan, named.prefix, named.tensor_names, named.constant_names, trained, gain_names,
-            passes_plan.peak_bytes,
+            passes_plan.peak_bytes, frozenset((*trained, *(step.name for step in form.head))),
         )  # fmt: skip
         names = unique_names(form.program.tensors, "p_")
         passes = ModelText(form.program, passes_plan, named.prefix, names, named.constant_names)
@@ -104,12 +110,26 @@ class TrainingText:
     @property
     def scratch_bytes(self) -> int:
         """Bytes of the largest perturbed layer, which lies in the arena."""
-        return max(_scratch_of(self.form).values())
+        return max(_scratch_of(self.form).values(), default=0)
 
     @property
     def trained_bytes(self) -> int:
         """Bytes of the trained values."""
-        return sum(item.values.nbytes for item in self.form.trainables)
+        return sum(array.nbytes for _, _, array in self.trained_arrays())
+
+    @property
+    def gradient_bytes(self) -> int:
+        """Bytes of the sums that an exact head's gradient takes."""
+        return 8 * sum(self.form.program.constants[step.name].data.size for step in self.form.head)
+
+    def trained_arrays(self) -> list[tuple[str, str, NDArray[Any]]]:
+        """Return (name, identifier, first values) of everything that is trained, in order."""
+        probed = [(item.name, self.value_name(item), item.values) for item in self.form.trainables]
+        constants = self.form.program.constants
+        return probed + [
+            (step.name, self.model.constant_names[step.name], constants[step.name].data)
+            for step in self.form.head
+        ]
 
     def value_name(self, item: Trainable) -> str:
         """Return the identifier of a trained array."""
@@ -185,12 +205,22 @@ class TrainingText:
             yield from (item.perturb.name, item.update.name)
             if item.role == "gain":
                 yield "scale_multipliers"
+        if self.form.head:
+            yield from ("residuals_linear", "add_outer_products")
+        for step in self.form.head:
+            yield descend_of(self.form, step).name
         yield "cross_entropy_linear"
 
     @property
     def distribution(self) -> int:
         """The code of what directions are drawn from."""
         return distribution_code(self.form.config)
+
+
+def descend_of(form: TrainingForm, step: HeadStep) -> KernelSpec:
+    """Return the kernel that steps an array of an exact head."""
+    suffix = {"int8": "w8", "int16": "w16", "int32": "b32"}[form.program.constants[step.name].data.dtype.name]
+    return kernel_named(f"descend_{suffix}")
 
 
 _SCALED = ("multiplier", "shift")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fxpgrad.codegen.emulated_boards import BOARDS
-from tests.cli.small_models import Model, assert_refused, call
+from tests.cli.small_models import Model, assert_refused, call, write_data
 
 
 @pytest.fixture
@@ -40,6 +40,17 @@ def test_settings_of_training_need_training(tmp_path: Path, classifier: Model) -
         call("export-c", classifier.path, "-o", tmp_path / "p", "--train", "ft", "--epsilon", 1e-9), "epsilon"
     )
     assert not (tmp_path / "p").exists()
+
+
+def test_an_exact_head_is_sized_by_data(tmp_path: Path, classifier: Model) -> None:
+    words = ["export-c", classifier.path, "-o", tmp_path / "p", "--train", "affine", "--head", "exact"]
+    assert_refused(call(*words), "--data")
+    data = write_data(tmp_path / "few.npz", x=classifier.x[:3], y=classifier.y[:3])
+    assert_refused(call(*words, "--data", data), "3 samples")
+    data = write_data(tmp_path / "data.npz", x=classifier.x, y=classifier.y)
+    result = call(*words, "--data", data, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["training"]["config"]["head"] == "exact"
 
 
 def test_features_cannot_be_trained_in_c(tmp_path: Path, features: Model) -> None:

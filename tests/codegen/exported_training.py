@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fxpgrad.codegen.c_project import CProject, c_project
 from fxpgrad.codegen.project_folder import write_folder
-from fxpgrad.codegen.training_form import TrainingForm, training_form
+from fxpgrad.codegen.training_form import LabelledBatch, TrainingForm, training_form
 from fxpgrad.program.program import Program
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
@@ -24,8 +24,15 @@ Labels = NDArray[np.int32]
 class TrainingProject:
     """A project in a folder, with samples and labels beside it, and the trainer that it must equal."""
 
-    def __init__(self, program: Program, config: TrainerConfig, batch: int, folder: Path) -> None:
-        self.form: TrainingForm = training_form(program, config, batch)
+    def __init__(
+        self,
+        program: Program,
+        config: TrainerConfig,
+        batch: int,
+        folder: Path,
+        first_batch: LabelledBatch | None = None,
+    ) -> None:
+        self.form: TrainingForm = training_form(program, config, batch, first_batch)
         self.project: CProject = c_project(program, training=self.form, samples=1)
         self.folder, self.batch, self.program = folder, batch, program
         self.trainer = Trainer(self.form.program, config, LinearCrossEntropy(), batch, rows_at_once=1)
@@ -82,4 +89,10 @@ class TrainingProject:
             found = np.frombuffer(content[: item.values.nbytes], item.values.dtype)
             np.testing.assert_array_equal(found, item.values.reshape(-1), item.name)
             content = content[item.values.nbytes :]
+        trained = self.trainer.write_into(self.form.program).constants
+        for step in self.trainer.head_steps:
+            values = trained[step.name].data
+            found = np.frombuffer(content[: values.nbytes], values.dtype)
+            np.testing.assert_array_equal(found, values.reshape(-1), step.name)
+            content = content[values.nbytes :]
         assert content == b""

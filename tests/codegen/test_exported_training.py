@@ -44,6 +44,28 @@ CASES = {
 }
 
 
+EXACT = {
+    "exact head alone": (8, TrainerConfig(scope="lp", head="exact")),
+    "exact head alone, without bias": (16, TrainerConfig(scope="lp", head="exact", train_bias=False)),
+    "exact head, affine, split rows": (8, dataclasses.replace(CASES["affine, split rows"][1], head="exact")),
+    "exact head, ft": (16, dataclasses.replace(FT, head="exact", head_rate=0.5, rounding="nearest")),
+}
+
+
+@pytest.mark.parametrize(("bits", "config"), EXACT.values(), ids=EXACT)
+def test_steps_of_an_exact_head_are_the_trainers(bits: int, config: TrainerConfig, tmp_path: Path) -> None:
+    program, x, y = image_program(bits)
+    project = TrainingProject(program, config, 6, tmp_path / "project", (x[:6], y[:6]))
+    project.write_data(x, y)
+    project.make("train")
+    done = project.run("samples.bin", "labels.bin", "7", "trained.bin")
+    assert done.returncode == 0, done.stderr
+    reports = project.train_here(x, y, 7)
+    project.assert_same_steps(done.stdout, reports)
+    project.assert_same_values()
+    assert sum(report.moved for report in reports) > 0
+
+
 @pytest.mark.parametrize(("bits", "config"), CASES.values(), ids=CASES)
 def test_steps_in_c_are_the_trainers(bits: int, config: TrainerConfig, tmp_path: Path) -> None:
     program, x, y = image_program(bits)
@@ -173,7 +195,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"head": "exact"}, "head 'exact'"),
+        ({"head": "exact"}, "a first batch of data"),
         ({"schedule": "linear"}, "a falling learning rate"),
         ({"blocks": 2}, "blocks"),
         ({"scalar": "magnitude"}, "scalars by magnitude"),
