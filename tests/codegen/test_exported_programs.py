@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fxpgrad.codegen.c_project import c_project
 from fxpgrad.codegen.golden_runs import sample_inputs
 from fxpgrad.codegen.host_compiler import SANITIZED
 from fxpgrad.codegen.ports import port_files
+from fxpgrad.errors import InputError
 from fxpgrad.importers.model_file import program_from
 from fxpgrad.program.head import with_accumulator_output
 from fxpgrad.program.lower import lower
@@ -111,6 +113,15 @@ def test_variables_start_at_their_value_and_go_on_from_row_to_row(first: int, tm
     x = np.array([[1, 2, 3], [4, 5, 6], [-3, 0, 1]], np.int8)
     found = built.infer({program.inputs[0]: x})[program.outputs[0]]
     np.testing.assert_array_equal(found, first + np.cumsum(x, axis=0))
+
+
+def test_a_variable_that_is_a_uint8_output_is_refused():
+    program = running_sum()
+    (name,) = program.variables
+    tensors = {**program.tensors, name: dataclasses.replace(program.tensors[name], unsigned=True)}
+    changed = dataclasses.replace(program, tensors=tensors, outputs=(name,))
+    with pytest.raises(InputError, match=f"variable {name} is an output of type uint8"):
+        c_project(changed)
 
 
 @pytest.mark.parametrize("seed", range(3))
