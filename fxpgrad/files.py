@@ -23,7 +23,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the zip format's earliest, so that the time of 
 def npy_bytes(array: NDArray[Any]) -> bytes:
     """Return an .npy file's content."""
     buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    np.save(buffer, np.asarray(array, order="C"), allow_pickle=False)
     return buffer.getvalue()
 
 

@@ -67,8 +67,8 @@ def vectors_command(
 ) -> None:
     """Write inputs with the outputs that an exact implementation must give.
 
-    OP is a kernel, such as conv2d_a8w8: random legal cases, and directed ones (ties of the rounding, both ends
-    of the output, extreme zero points, clamps, least shapes, inputs at their ends). MODEL is an .fxp, .tflite
+    OP is a kernel, such as conv2d_a8w8: random legal cases, and directed ones (ties of the rounding, both
+    ends of the output, extreme zero points, clamps, least shapes, extreme inputs). MODEL is an .fxp, .tflite
     or .onnx file: random inputs and extremes, with every layer's output.
     """
     is_model = Path(target).suffix.lower() in _MODELS or Path(target).is_file()

@@ -155,10 +155,14 @@ def _first_output(spec: KernelSpec, case: Case) -> NDArray[Any]:
     return kernel_outputs(spec, case)[written_names(spec)[0]]
 
 
+def _has_pairs(spec: KernelSpec) -> bool:
+    return {"multiplier", "shift"} <= {a.name for a in spec.of_role("constant")}
+
+
 def _tie_candidates(spec: KernelSpec, case: Case) -> Iterator[Case]:
     """Yield the case, and with multipliers that are powers of two and every usual shift of the last step."""
     yield case
-    if not {"multiplier", "shift"} <= {a.name for a in spec.of_role("constant")}:
+    if not _has_pairs(spec):
         return
     halves = np.full_like(case["multiplier"], 2**30)
     low = next(a.low for a in spec.arguments if a.name == "shift")
@@ -184,8 +188,9 @@ def _most_ties(spec: KernelSpec, usual: Callable[[], Case]) -> tuple[Case, int]:
     """Return the case in which most outputs depend on how the kernel rounds, and how many do."""
     ways = [a for a in spec.of_role("parameter") if a.name in _ROUNDINGS]
     best, most = usual(), 0
+    draws = _TIE_DRAWS if _has_pairs(spec) else 5 * _TIE_DRAWS
     for way in ways:
-        for _ in range(_TIE_DRAWS):
+        for _ in range(draws):
             for case in _tie_candidates(spec, usual()):
                 output = _first_output(spec, case)
                 others = [_first_output(spec, {**case, way.name: other}) for other in _other_ways(way, case)]

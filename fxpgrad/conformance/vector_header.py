@@ -121,7 +121,7 @@ def _fields(spec: KernelSpec, case: VectorCase) -> list[_Field]:
             fields.append(_Field(argument.name, argument.ctype, "array", argument.name))
     for key, values in case.expected.items():
         fields.append(_Field(f"expected_{key}", _TYPES[values.dtype.name], "expected", key))
-        fields.append(_Field(f"{key}_elements", "int32_t", "elements", key))
+        fields.append(_Field(f"expected_{key}_elements", "int32_t", "elements", key))
     return fields
 
 
