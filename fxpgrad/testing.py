@@ -25,11 +25,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fxpgrad.conformance.calls import reference_outputs
+from fxpgrad.conformance.vector_files import load_vectors
 from fxpgrad.errors import MissingExtraError
 from fxpgrad_kernels.arithmetic.profiles import profile_named
 from fxpgrad_kernels.registry import kernel_named
 
-__all__ = ["cases", "reference"]
+__all__ = ["cases", "load_vectors", "reference"]
 
 
 def cases(kernel: str, profile: str | None = None) -> Any:
