@@ -25,11 +25,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fxpgrad.conformance.calls import reference_outputs
+from fxpgrad.conformance.conform import Setup, Verdict, check_case, conform
 from fxpgrad.errors import MissingExtraError
 from fxpgrad_kernels.arithmetic.profiles import profile_named
 from fxpgrad_kernels.registry import kernel_named
 
-__all__ = ["cases", "reference"]
+__all__ = ["Setup", "Verdict", "cases", "check_case", "conform", "reference"]
 
 
 def cases(kernel: str, profile: str | None = None) -> Any:

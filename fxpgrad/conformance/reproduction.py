@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.codegen.signature import c_function, size_letters
-from fxpgrad.conformance.calls import Case, keywords
+from fxpgrad.conformance.calls import Case, keywords, written_names
 from fxpgrad.conformance.conform import Setup
 from fxpgrad.conformance.definition import Arrays, given_arrays, parameters_of
 from fxpgrad_kernels.spec import KernelSpec
@@ -18,21 +19,25 @@ _C_WIDTH = 100
 
 def python_reproduction(spec: KernelSpec, case: Case, target: str | None, setup: Setup) -> str:
     """Return a Python program that runs a target on one case and says what is wrong."""
-    lines = ["import numpy as np", "", "from fxpgrad.testing import Setup, check_case", "", "case = {"]
     told: dict[str, Any] = {
         **given_arrays(spec, case),
         **parameters_of(spec, case),
         **keywords(spec, case),
         "shapes": {name: tuple(int(n) for n in shape) for name, shape in case["shapes"].items()},
     }
-    lines += [f"    {name!r}: {_python(value)}," for name, value in told.items()]
-    lines.append("}")
     changed = {
         name: getattr(setup, name)
         for name in Setup.__slots__
         if getattr(setup, name) != getattr(Setup(), name)
     }
     extra = ", ".join(f"{name}={value!r}" for name, value in changed.items())
+    lines = [
+        "import numpy as np",
+        "",
+        f"from fxpgrad.testing import {'Setup, ' if extra else ''}check_case",
+        "",
+    ]
+    lines += ["case = {", *(f"    {name!r}: {_python(value)}," for name, value in told.items()), "}"]
     lines.append(f"check_case({target!r}, {spec.name!r}, case{f', Setup({extra})' if extra else ''})")
     return "\n".join(lines) + "\n"
 
@@ -73,17 +78,19 @@ def c_header(spec: KernelSpec, case: Case, expected: Arrays, comment: str) -> st
         if argument.kind == "array" and argument.argument is not None:
             sizes.update(zip(argument.argument.shape, shapes[argument.name], strict=True))
     lines += [f"#define CASE_{letter} {sizes[letter]}" for letter in size_letters(spec)]
-    lines += [f"#define CASE_{name.upper()} {_c_integer(v)}" for name, v in parameters_of(spec, case).items()]
+    lines += [
+        f"#define CASE_{name.upper()} ({_c_integer(v)})" for name, v in parameters_of(spec, case).items()
+    ]
     arguments = ", ".join(_c_argument(argument.name, argument.kind, spec) for argument in function.arguments)
-    lines += ["", f"/* {function.name}({arguments}); */", "", "#endif"]
+    call = textwrap.fill(f"{function.name}({arguments});", _C_WIDTH, subsequent_indent=" *     ")
+    lines += ["", f"/* {call} */", "", "#endif"]
     return "\n".join(lines) + "\n"
 
 
 def _c_argument(name: str, kind: str, spec: KernelSpec) -> str:
     if kind != "array":
         return f"CASE_{name.upper() if kind == 'parameter' else name}"
-    outputs = {argument.name for argument in spec.of_role("output")}
-    return name if name in outputs else f"case_{name}"
+    return name if name in written_names(spec) else f"case_{name}"  # what is written needs memory of its own
 
 
 def _c_array(name: str, values: NDArray[Any]) -> list[str]:
