@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from fxpgrad.conformance.conform import Setup, Verdict, check_case, conform
+from fxpgrad.conformance.sandbox import last_words
 from fxpgrad.errors import InputError
 from tests.conformance import mock_targets
 from tests.guarded_memory import needs_guards
@@ -117,3 +121,31 @@ def test_one_case_can_be_checked():
 def test_bad_usage_is_an_error(target, setup, told):
     with pytest.raises(InputError, match=told):
         conform(target, "add_a8", setup=setup)
+
+
+def test_of_what_a_process_said_the_telling_line_is_taken():
+    assert last_words("a\nb\n") == "b"
+    assert last_words("") == ""
+    assert last_words("x.c:3: runtime error: index 5 out of bounds\nmore") == (
+        "x.c:3: runtime error: index 5 out of bounds"
+    )
+    assert last_words("==1==ERROR: A\n#0\nSUMMARY: AddressSanitizer: heap\n==1==ABORTING") == (
+        "SUMMARY: AddressSanitizer: heap"
+    )
+
+
+def test_nothing_runs_on_when_a_verdict_is_there():
+    before = set(children())
+    verdict_on("hangs", shrink_seconds=0.5)
+    assert set(children()) <= before
+
+
+def children() -> list[str]:
+    """Return the processes whose parent is this one."""
+    own = Path(f"/proc/{os.getpid()}/task")
+    if not own.is_dir():
+        pytest.skip("reads /proc")
+    found = []
+    for task in own.iterdir():
+        found += (task / "children").read_text().split()
+    return found
