@@ -21,6 +21,7 @@ from fxpgrad.cli.memory_command import memory_command
 from fxpgrad.cli.probe_command import probe_command
 from fxpgrad.cli.run_command import run_command
 from fxpgrad.cli.terminal import allow_any_text, output_has_failed
+from fxpgrad.cli.vectors_command import vectors_command
 from fxpgrad.errors import FxpgradError
 from fxpgrad_kernels.errors import KernelError
 
@@ -113,5 +114,6 @@ for _command in (
     evaluate_command,
     experiment_command,
     bench_command,
+    vectors_command,
 ):
     application.add_command(_command)

@@ -85,8 +85,7 @@ def case_strategy(name: str, profile: Profile | None = None) -> Any:
     if profile is not None and takes_rounding(spec) and not roundings_under(profile, spec):
         raise InputError(f"no Program under {profile.name} calls {name}: choose another profile")
 
-    @st.composite
-    def cases(draw: Callable[[Any], Any]) -> Case:
+    def drawn(draw: Callable[[Any], Any]) -> Case:
         return legal_case(name, HypothesisDraws(draw), profile)
 
-    return cases()
+    return st.composite(drawn)()

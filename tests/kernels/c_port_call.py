@@ -45,15 +45,20 @@ def check_port_case(spec: KernelSpec, native: NativeKernels, case: Case, place: 
         np.testing.assert_array_equal(arrays[name], expected, name)
 
 
+def check_drawn(note: Note, path: Path, name: str, case: Case, guards: bool) -> None:
+    """Run the port of one kernel on one case, between guard pages or not."""
+    spec, native = kernel_named(name), library(path)
+    for side in SIDES if guards else SIDES[:1]:
+        note((name, side, told(spec, case)))
+
+        def place(_argument: str, values: NDArray[Any], side: Any = side) -> NDArray[Any]:
+            return guarded(values, side) if guards else np.array(values)
+
+        check_port_case(spec, native, case, place)
+
+
 def check_port(note: Note, path: Path, name: str, first: int, seeds: int, guards: bool) -> None:
     """Run the port of one kernel on cases `first` to `first` + `seeds` - 1, between guard pages or not."""
-    spec, native = kernel_named(name), library(path)
     for seed in range(first, first + seeds):
         case = legal_case(name, np.random.default_rng([seed, *name.encode()]))
-        for side in SIDES if guards else SIDES[:1]:
-            note((name, seed, side, told(spec, case)))
-
-            def place(_argument: str, values: NDArray[Any], side: Any = side) -> NDArray[Any]:
-                return guarded(values, side) if guards else np.array(values)
-
-            check_port_case(spec, native, case, place)
+        check_drawn(lambda last, seed=seed: note((seed, *last)), path, name, case, guards)

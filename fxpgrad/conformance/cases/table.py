@@ -171,6 +171,13 @@ def shaped(case: Case, spec: KernelSpec) -> Case:
     return {**case, "shapes": {a.name: shape for a in spec.of_role("output")}}
 
 
+def case_under(spec: KernelSpec, rng: Draws, profile: Profile) -> Case:
+    """Return a legal case that requantizes as `profile.rounding` says."""
+    draw = next(draw for prefix, draw in DRAWS.items() if spec.name.startswith(prefix))
+    case = draw(spec, rng, profile)
+    return case if "shapes" in case else shaped(case, spec)
+
+
 def legal_case(name: str, rng: Draws, profile: Profile | None = None) -> Case:
     """Return a legal case of one kernel: what its contract allows, with odd tails and extremes.
 
@@ -198,6 +205,4 @@ def legal_case(name: str, rng: Draws, profile: Profile | None = None) -> Case:
         No Program under the profile calls the kernel.
     """
     spec = kernel_named(name)
-    draw = next(draw for prefix, draw in DRAWS.items() if name.startswith(prefix))
-    case = draw(spec, rng, drawn_profile(rng, spec, profile))
-    return case if "shapes" in case else shaped(case, spec)
+    return case_under(spec, rng, drawn_profile(rng, spec, profile))
