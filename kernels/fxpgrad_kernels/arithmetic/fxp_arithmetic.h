@@ -29,6 +29,12 @@ static inline int8_t fxp_saturate_int8(int64_t value) { return (int8_t)fxp_clamp
 static inline int16_t fxp_saturate_int16(int64_t value) { return (int16_t)fxp_clamp(value, INT16_MIN, INT16_MAX); }
 static inline int32_t fxp_saturate_int32(int64_t value) { return (int32_t)fxp_clamp(value, INT32_MIN, INT32_MAX); }
 
+/* value modulo 2^bits, in [-2^(bits - 1), 2^(bits - 1) - 1]; bits in [1, 62]. */
+static inline int64_t fxp_wrap(int64_t value, int32_t bits) {
+    const int64_t half = (int64_t)1 << (bits - 1);
+    return ((value + half) & (2 * half - 1)) - half;
+}
+
 /* value + zero_point, clamped; clamped first, so that 32 bits are enough. All but the value lie in int16. */
 static inline int32_t fxp_add_zero_point(int32_t value, int32_t zero_point, int32_t low, int32_t high) {
     const int32_t least = low - zero_point, most = high - zero_point;

@@ -1,8 +1,8 @@
 /* Exact dot products of activations with weights.
  *
  * Sums are int32 over as many products as are sure to fit, then int64: no proof about the weights is needed.
- * Four filters are multiplied at a time: an input is read, and its zero point taken off, once for four products.
- * These are functions of their own, not inline: their loops then have the registers of a small core to themselves.
+ * Four filters are multiplied at a time: an input is read, and its zero point taken off, once for four.
+ * These are functions of their own, not inline: their loops have the registers of a small core to themselves.
  */
 #include "fxp_dot_product.h"
 

@@ -11,14 +11,14 @@ typedef struct {
     int32_t input_zero_point, output_zero_point, clamp_low, clamp_high, rounding;
 } fxp_window_layer;
 
-/* The window of one output: it starts at (y, x) of the image, and its taps ky in [top, bottom), kx in [left, right)
- * lie there. */
+/* The window of one output: it starts at (y, x) of the image, and its taps ky in [top, bottom) and kx in
+ * [left, right) lie there. */
 typedef struct {
     int64_t y, x;
     int32_t top, bottom, left, right;
 } fxp_window;
 
-/* The taps with 0 <= origin + tap * dilation < extent: *first to *end - 1; both are equal if there are none. */
+/* The taps with 0 <= origin + tap * dilation < extent: *first to *end - 1; none if both are equal. */
 static inline void fxp_taps_inside(
     int64_t origin, int32_t taps, int32_t dilation, int32_t extent, int32_t *first, int32_t *end) {
     int32_t low = 0, high = taps;

@@ -16,7 +16,8 @@ void fxp_fully_connected_a16w8(
             for (int32_t i = o; i < o + count; i++) {
                 const int64_t sum = bias[i] + totals[i - o];
                 const int32_t value = fxp_requantize(sum, multiplier[i], shift[i], rounding);
-                output[b * O + i] = (int16_t)fxp_add_zero_point(value, output_zero_point, clamp_low, clamp_high);
+                output[b * O + i] =
+                    (int16_t)fxp_add_zero_point(value, output_zero_point, clamp_low, clamp_high);
             }
         }
     }
