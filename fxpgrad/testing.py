@@ -25,12 +25,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fxpgrad.conformance.calls import reference_outputs
+from fxpgrad.conformance.conform import Setup, Verdict, check_case, conform
 from fxpgrad.conformance.vector_files import load_vectors
 from fxpgrad.errors import MissingExtraError
 from fxpgrad_kernels.arithmetic.profiles import profile_named
 from fxpgrad_kernels.registry import kernel_named
 
-__all__ = ["cases", "load_vectors", "reference"]
+__all__ = ["Setup", "Verdict", "cases", "check_case", "conform", "load_vectors", "reference"]
 
 
 def cases(kernel: str, profile: str | None = None) -> Any:

@@ -19,15 +19,14 @@ from fxpgrad.cli.terminal import (
     require_writable,
 )
 from fxpgrad.conformance.conform import ABIS, Setup, Verdict, conform
-from fxpgrad.conformance.examine import KINDS, Finding
-from fxpgrad.conformance.report import as_junit, reproduction_of, verdict_as_json, write_report
+from fxpgrad.conformance.examine import Finding
+from fxpgrad.conformance.report import as_junit, make_folder, reproduction_of, verdict_as_json, write_report
 from fxpgrad.conformance.text_report import (
     case_rows,
-    diagnosis_lines,
-    first_wrong,
     headline,
     place,
     refusals,
+    summary,
 )
 from fxpgrad.conformance.trace import steps_at
 from fxpgrad.files import write_atomically
@@ -110,6 +109,8 @@ def conform_command(
     something is; 2: bad usage.
     """
     setup = Setup(**options)
+    if report is not None:
+        make_folder(report)
     if junit is not None:
         require_writable(junit)
     with progress_bar() as bar:
@@ -133,16 +134,13 @@ def conform_command(
         print_rich(headline(verdict), *refusals(verdict))
         for finding in verdict.findings:
             print_rich("", *_finding(verdict, finding))
-        print_rich(*diagnosis_lines(verdict.diagnosis))
         if written:
             print_rich(f"written: {', '.join(path.name for path in written)} in {report}")
     raise SystemExit(0 if verdict.passed else 1)
 
 
 def _finding(verdict: Verdict, finding: Finding) -> list[RenderableType]:
-    parts: list[RenderableType] = [f"{KINDS[finding.kind]}: {finding.text}"]
-    if finding.output:
-        parts.append(first_wrong(finding))
+    parts: list[RenderableType] = [*summary(verdict, finding)]
     if finding.case:
         parts.append(_table("the smallest case found", case_rows(verdict.kernel, finding)))
     steps = steps_at(kernel_named(verdict.kernel), finding.case, finding.output, finding.index)

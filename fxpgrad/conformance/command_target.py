@@ -17,12 +17,13 @@ import numpy as np
 from fxpgrad.conformance.calls import Case, keywords, written_names
 from fxpgrad.conformance.definition import Arrays, given_arrays, parameters_of
 from fxpgrad.conformance.guarded_memory import Side
+from fxpgrad.conformance.sandbox import last_words
 from fxpgrad.conformance.target import Outcome, Placement
 from fxpgrad.errors import InputError
 from fxpgrad_kernels.spec import KernelSpec
 
 _PLACES = ("{in}", "{out}", "{in_dir}", "{out_dir}")
-_TAIL = 500
+_TAIL = 2000
 
 
 class CommandTarget:
@@ -165,5 +166,5 @@ def _end(code: int, said: str) -> str:
     if code < 0:
         with_name = {s.value: s.name for s in signal.Signals}
         cause = with_name.get(-code, f"signal {-code}")
-    lines = said[-_TAIL:].strip().splitlines()
-    return cause + (f"; it said: {lines[-1]}" if lines else "")
+    words = last_words(said[-_TAIL:].strip())
+    return cause + (f"; it said: {words}" if words else "")

@@ -16,6 +16,7 @@ from fxpgrad.conformance.calls import Case
 from fxpgrad.conformance.cmsis_abi import CmsisAbi
 from fxpgrad.conformance.command_target import CommandTarget
 from fxpgrad.conformance.definition import expected_of
+from fxpgrad.conformance.diagnosis import Diagnosis
 from fxpgrad.conformance.examine import Finding, examine
 from fxpgrad.conformance.port_abi import Abi, PortAbi
 from fxpgrad.conformance.target import LibraryTarget, PythonTarget, Target
@@ -96,7 +97,7 @@ class Verdict:
     cases: int
     refused: Mapping[str, int]
     findings: tuple[Finding, ...]
-    diagnosis: Any
+    diagnosis: Diagnosis | None
     seconds: float
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -25,9 +26,11 @@ from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.spec import KernelSpec
 
 _BY_HYPOTHESIS = 60  # cases; the others come from a generator, which is thirty times as fast
-_MOST_REFUSED = 3000  # cases drawn in vain before the judge gives up
+_IN_VAIN = 300  # cases of which the target must be able to take one
+_SAMPLES = 400  # cases that are drawn for a diagnosis
 _SAMPLE_SEED = 1_000_003
 _FAILING, _PASSING = 30, 60  # samples of a diagnosis
+_SHORTEST_SAMPLING = 3.0  # seconds
 _SHORTEST = 0.25  # seconds that a call may take while a case that hangs is made small
 
 
@@ -115,19 +118,13 @@ class Judge:
 
     def _search(self, progress: Callable[[int], None]) -> None:
         """Run cases until one fails, or enough have passed."""
+        self._require_a_case()
         first = min(_BY_HYPOTHESIS, self._effort.cases)
         by_hypothesis(self._spec.name, self._profile, self._effort.seed, first, self._look)
         progress(self.record.cases)
         for case in by_generator(self._spec.name, self._profile, self._effort.seed):
-            tried = self.record.cases
-            if self._found or tried >= self._effort.cases or time.monotonic() > self._until:
+            if self._found or self.record.cases >= self._effort.cases or time.monotonic() > self._until:
                 return
-            if tried == 0 and self.record.refused.total() > _MOST_REFUSED:
-                reasons = ", ".join(self.record.refused)
-                raise InputError(
-                    f"{self._target.name} can take no case of {self._spec.name} ({reasons}): "
-                    "name another profile"
-                )
             adapted = self._target.adapted(case)
             reason = self._target.refusal(adapted)
             if reason:
@@ -137,6 +134,21 @@ class Judge:
             if finding is not None:
                 self._found[finding.kind] = finding
             progress(self.record.cases)
+
+    def _require_a_case(self) -> None:
+        """Raise `InputError` if the target can take none of the first cases."""
+        reasons = set[str]()
+        for case in itertools.islice(
+            by_generator(self._spec.name, self._profile, self._effort.seed), _IN_VAIN
+        ):
+            reason = self._target.refusal(self._target.adapted(case))
+            if not reason:
+                return
+            reasons.add(reason)
+        raise InputError(
+            f"{self._target.name} can take no case of {self._spec.name} ({', '.join(sorted(reasons))}): "
+            "name another profile"
+        )
 
     def _look(self, case: dict[str, Any]) -> None:
         """Examine a case that Hypothesis draws."""
@@ -192,13 +204,15 @@ class Judge:
         names = (*(a.name for a in array_arguments(self._spec)), "scratch")
         return with_bounds(self._target, smallest, names)
 
-    def _diagnosis(self, seconds: float = 10.0) -> Diagnosis:
+    def _diagnosis(self) -> Diagnosis:
         """Return the causes that explain what the target wrote: in new cases and in those that were wrong."""
         seen = [finding for finding in self._seen.values() if finding is not None]
         wrong_ones = [f for f in (*self.record.findings, *seen) if f.kind == "values"]
         smallest = sorted(wrong_ones, key=lambda finding: size_of(finding.case))[: _FAILING // 2]
         known = [Sample(f.case, expected_of(self._spec, f.case), f.results) for f in smallest]
-        return diagnose(self._spec, [*known, *self._samples(seconds)])
+        return diagnose(
+            self._spec, [*known, *self._samples(max(self._effort.shrink_seconds, _SHORTEST_SAMPLING))]
+        )
 
     def _samples(self, seconds: float) -> list[Sample]:
         """Return new cases in which the target came back, right or wrong."""
@@ -206,7 +220,7 @@ class Judge:
         failing: list[Sample] = []
         passing: list[Sample] = []
         start = self._effort.seed + _SAMPLE_SEED
-        for drawn in by_generator(self._spec.name, self._profile, start):
+        for drawn in itertools.islice(by_generator(self._spec.name, self._profile, start), _SAMPLES):
             if time.monotonic() > until or (len(failing) >= _FAILING and len(passing) >= _PASSING):
                 break
             case = self._target.adapted(drawn)

@@ -119,6 +119,21 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
+def make_folder(folder: str | Path) -> Path:
+    """Make a folder where there is none, and return its path.
+
+    Raises
+    ------
+    StoreError
+        It cannot be made.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make the folder {folder}: {error.strerror}") from error
+    return Path(folder)
+
+
 def write_report(verdict: Verdict, folder: str | Path) -> list[Path]:
     """Write report.txt, report.json, junit.xml and, for every finding, a case as .npz, .py and .h.
 
@@ -127,11 +142,7 @@ def write_report(verdict: Verdict, folder: str | Path) -> list[Path]:
     StoreError
         The folder cannot be made or written.
     """
-    target = Path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot make the folder {folder}: {error.strerror}") from error
+    target = make_folder(folder)
     files = {
         "report.txt": text_report(verdict).encode(),
         "report.json": (json.dumps(verdict_as_json(verdict), indent=2, allow_nan=False) + "\n").encode(),

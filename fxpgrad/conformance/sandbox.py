@@ -22,6 +22,16 @@ _STARTING = 60.0  # seconds for a process to come up
 _BROKEN = (OSError, ValueError, KeyError, TypeError)  # what a broken pipe raises, or nonsense in it
 
 
+def last_words(said: str) -> str:
+    """Return the line of what a process said that tells most: a sanitizer's or an error's, else the last."""
+    lines = said.splitlines() or [""]
+    for sign in ("runtime error:", "SUMMARY:", "ERROR:"):
+        for line in lines:
+            if sign in line:
+                return line.strip()
+    return lines[-1].strip()
+
+
 class Ended(Exception):  # noqa: N818 - a target's end is what is looked for
     """The process ended, or was ended, before it answered.
 
@@ -106,7 +116,7 @@ class Sandbox:
         with contextlib.suppress(
             OSError, ValueError, KeyError, TypeError
         ):  # a broken pipe, or nonsense in it
-            write_frame(process.stdin, header, arrays)
+            write_frame(process.stdin, {**header, "seconds": seconds}, arrays)
             answer = read_frame(process.stdout)
         timer.cancel()
         if answer is not None and answer.header["status"] != "ended":

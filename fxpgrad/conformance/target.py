@@ -12,7 +12,7 @@ from fxpgrad.conformance.definition import Arrays, given_arrays, native_arrays, 
 from fxpgrad.conformance.frames import Frame
 from fxpgrad.conformance.guarded_memory import Side, guards_available
 from fxpgrad.conformance.port_abi import Abi
-from fxpgrad.conformance.sandbox import Ended, Sandbox
+from fxpgrad.conformance.sandbox import Ended, Sandbox, last_words
 from fxpgrad_kernels.spec import KernelSpec
 
 
@@ -240,4 +240,4 @@ class PythonTarget(_Sandboxed):
 
 
 def _quoted(said: str) -> str:
-    return f"; it said: {said.splitlines()[-1]}" if said else ""
+    return f"; it said: {last_words(said)}" if said else ""

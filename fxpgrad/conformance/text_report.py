@@ -22,10 +22,7 @@ def text_report(verdict: Verdict) -> str:
     """Return all that a person needs to know."""
     lines = [headline(verdict), *refusals(verdict)]
     for finding in verdict.findings:
-        lines += ["", f"{KINDS[finding.kind]}: {finding.text}"]
-        lines += _details(verdict, finding)
-    lines += [""] if verdict.diagnosis is not None else []
-    lines += diagnosis_lines(verdict.diagnosis)
+        lines += ["", *summary(verdict, finding), *_details(verdict, finding)]
     return "\n".join(lines) + "\n"
 
 
@@ -46,11 +43,17 @@ def refusals(verdict: Verdict) -> list[str]:
     return [f"not run, because the signature cannot express them: {told}"]
 
 
+def summary(verdict: Verdict, finding: Finding) -> list[str]:
+    """Return what is wrong, where it shows first, and what is probably the cause."""
+    lines = [f"{KINDS[finding.kind]}: {finding.text}"]
+    if finding.output:
+        lines.append(f"the first is {place(finding)}: expected {finding.expected}, got {finding.got}")
+    return lines + (_causes(verdict.diagnosis) if finding.kind == "values" else [])
+
+
 def _details(verdict: Verdict, finding: Finding) -> list[str]:
     lines = []
     spec = kernel_named(verdict.kernel)
-    if finding.output:
-        lines.append(first_wrong(finding))
     if finding.case:
         lines.append("the smallest case found:")
         lines += [f"    {name}  {value}" for name, value in case_rows(verdict.kernel, finding)]
@@ -67,11 +70,6 @@ def _details(verdict: Verdict, finding: Finding) -> list[str]:
 def place(finding: Finding) -> str:
     """Return the wrong element as an expression."""
     return f"{finding.output}[{', '.join(str(i) for i in finding.index)}]"
-
-
-def first_wrong(finding: Finding) -> str:
-    """Return the first wrong element in one line."""
-    return f"the first is {place(finding)}: expected {finding.expected}, got {finding.got}"
 
 
 def case_rows(kernel: str, finding: Finding) -> list[tuple[str, str]]:
@@ -95,8 +93,7 @@ def values_text(values: NDArray[Any]) -> str:
     return told if flat.size <= _MOST_VALUES else f"{told} ... ({flat.size} values, {nonzero} of them not 0)"
 
 
-def diagnosis_lines(diagnosis: Diagnosis | None) -> list[str]:
-    """Return what is probably wrong."""
+def _causes(diagnosis: Diagnosis | None) -> list[str]:
     if diagnosis is None:
         return []
     compared = f"all {diagnosis.failing} wrong and {diagnosis.passing} right results compared"
