@@ -7,9 +7,13 @@ import json
 import numpy as np
 import pytest
 
+pytest.importorskip("tflite")
+
+from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.store import load, save
 from tests.cli.small_models import adapt, assert_refused, call, write_data
 from tests.data_folder import DATA, needs_data
+from tests.importers.tflite_builder import TfliteBuilder
 from tests.trainer.small_programs import image_program
 
 RESNET = "mlperf_tiny/pretrainedResnet_quant.tflite"
@@ -22,7 +26,6 @@ def data(tmp_path, classifier):
 
 @needs_data(RESNET, "mlperf_tiny/ic01_eval.npz")
 def test_a_model_is_aligned_with_what_it_was_made_for(tmp_path):
-    pytest.importorskip("tflite")
     with np.load(DATA / "mlperf_tiny" / "ic01_eval.npz") as arrays:
         usual, labels = arrays["x"].astype(np.int16), arrays["labels"]
     dim = (usual // 3 - 128).astype(np.int8)  # a sensor that sees a third of the light
@@ -116,3 +119,26 @@ def test_an_interrupted_alignment_leaves_what_was_there(tmp_path, classifier, mo
     result = aligned(tmp_path, classifier.path, classifier.x, classifier.y, classifier.x)
     assert result.exit_code != 0
     assert (tmp_path / "o.fxp").read_text() == "mine"
+
+
+def test_a_file_without_biases_is_aligned_by_its_scales(tmp_path):
+    rng = np.random.default_rng(1)
+    b = TfliteBuilder()
+    x, conv, mean, y = b.input((1, 6, 6, 2)), b.tensor((1, 3, 3, 4)), b.tensor((1, 4)), b.tensor((1, 3))
+    scales = [0.002, 0.002, 0.003, 0.004]
+    filters = b.tensor((4, 3, 3, 2), scale=scales, zero_point=0, data=rng.integers(-99, 99, (4, 3, 3, 2)))
+    b.operator("CONV_2D", [x, filters], conv, "Conv2DOptions", StrideH=2, StrideW=2)
+    b.operator("MEAN", [conv, b.integers(1, 2)], mean, "ReducerOptions")
+    weights = b.tensor((3, 4), scale=0.01, zero_point=0, data=rng.integers(-99, 99, (3, 4)))
+    b.operator("FULLY_CONNECTED", [mean, weights, -1], y, "FullyConnectedOptions")
+    b.outputs = [y]
+    model, output = tmp_path / "m.tflite", tmp_path / "a.tflite"
+    model.write_bytes(b.content())
+    usual = rng.integers(-100, 100, (40, 6, 6, 2))
+    like = write_data(tmp_path / "l.npz", x=usual.astype(np.int8))
+    data = write_data(tmp_path / "d.npz", x=(usual // 2 + 20).astype(np.int8), y=np.arange(40) % 3)
+    adapt(model, data, output, "--like", like, "--steps", 2, "--method", "exact_lp")
+    before, after = (load_program(str(path), None) for path in (model, output))
+    names = before.calls[0].constants
+    np.testing.assert_array_equal(after.constants[names["bias"]].data, 0)
+    assert (after.constants[names["weights"]].scale != before.constants[names["weights"]].scale).all()
