@@ -1,14 +1,39 @@
-"""Writing files so that a failure never leaves half of one."""
+"""Writing files so that a failure never leaves half of one, and equal arrays as equal bytes."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 import shutil
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fxpgrad.errors import StoreError
+
+_DATE = (1980, 1, 1, 0, 0, 0)  # the zip format's earliest, so that the time of day leaves no trace
+
+
+def npy_bytes(array: NDArray[Any]) -> bytes:
+    """Return an .npy file's content."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(array, order="C"), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return an uncompressed .npz file's content; any array name is allowed."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _DATE), npy_bytes(array))
+    return buffer.getvalue()
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -43,3 +68,67 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     finally:  # also when the user interrupts; after the rename there is nothing left to remove
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+
+
+def check_folder(path: str | Path, force: bool) -> Path:
+    """Return the folder that `write_folder` would write to, after symbolic links.
+
+    Raises
+    ------
+    StoreError
+        It exists and is no folder, or holds something and `force` is off; or the folder above it is missing
+        or cannot be written.
+    """
+    try:
+        folder = Path(path).resolve()
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(f"cannot write to {path}: it exists and is not a folder")
+        if not folder.parent.is_dir():
+            raise StoreError(f"cannot write to {path}: there is no folder {folder.parent}")
+        if folder.exists() and not force and any(folder.iterdir()):
+            raise StoreError(
+                f"the folder {path} is not empty; --force replaces files of the same names in it"
+            )
+        nearest = folder if folder.exists() else folder.parent
+    except (OSError, RuntimeError) as error:
+        raise StoreError(f"cannot write to {path}: {getattr(error, 'strerror', None) or error}") from error
+    if not os.access(nearest, os.W_OK):
+        raise StoreError(f"cannot write to {path}: no permission to write in {nearest}")
+    return folder
+
+
+def write_folder(path: str | Path, files: Mapping[str, bytes], *, force: bool = False) -> None:
+    """Write files into a folder: all of them, or none.
+
+    They are written completely to a temporary folder beside it, then renamed. The folder is made if its
+    parent exists. With `force` files of the same names are replaced, and others stay.
+
+    Raises
+    ------
+    StoreError
+        As `check_folder`; or the disk is full. No file of the folder has changed then.
+    """
+    folder = check_folder(path, force)
+    blocked = [name for name in files if (folder / name).is_dir()]
+    if blocked:
+        raise StoreError(f"cannot write to {path}: {blocked[0]} in it is a folder")
+    made = not folder.exists()
+    temporary = folder.parent / f".{folder.name[:100]}.{secrets.token_hex(8)}"
+    try:
+        temporary.mkdir()
+        for name, content in files.items():
+            with (temporary / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        folder.mkdir(exist_ok=True)
+        for name in files:
+            os.replace(temporary / name, folder / name)
+        made = False
+    except OSError as error:
+        raise StoreError(f"cannot write to {path}: {error.strerror or error}") from error
+    finally:  # also when the user interrupts
+        shutil.rmtree(temporary, ignore_errors=True)
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()

@@ -10,9 +10,11 @@ import click
 from fxpgrad.cli.adapt_command import adapt_command
 from fxpgrad.cli.bench_command import bench_command
 from fxpgrad.cli.check_command import check_command
+from fxpgrad.cli.conform_command import conform_command
 from fxpgrad.cli.convert_command import convert_command
 from fxpgrad.cli.demo_command import demo_command
 from fxpgrad.cli.diff_command import diff_command
+from fxpgrad.cli.emulate_command import emulate_command
 from fxpgrad.cli.evaluate_command import evaluate_command
 from fxpgrad.cli.experiment_command import experiment_command
 from fxpgrad.cli.export_c_command import export_c_command
@@ -21,6 +23,7 @@ from fxpgrad.cli.memory_command import memory_command
 from fxpgrad.cli.probe_command import probe_command
 from fxpgrad.cli.run_command import run_command
 from fxpgrad.cli.terminal import allow_any_text, output_has_failed
+from fxpgrad.cli.vectors_command import vectors_command
 from fxpgrad.errors import FxpgradError
 from fxpgrad_kernels.errors import KernelError
 
@@ -105,13 +108,16 @@ for _command in (
     run_command,
     diff_command,
     check_command,
+    conform_command,
     convert_command,
     export_c_command,
+    emulate_command,
     memory_command,
     probe_command,
     adapt_command,
     evaluate_command,
     experiment_command,
     bench_command,
+    vectors_command,
 ):
     application.add_command(_command)

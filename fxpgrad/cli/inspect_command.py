@@ -24,6 +24,7 @@ from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.plan import Plan, plan
 from fxpgrad.program.program import Call, Program, TensorInfo
 from fxpgrad.program.prove import prove_call
+from fxpgrad.program.work import multiply_accumulates
 
 _LARGEST_BATCH = 2**20
 
@@ -45,18 +46,13 @@ class CallRow:
 def call_row(program: Program, call: Call) -> CallRow:
     """Describe one call."""
     output = program.tensors[call.output]
-    macs = 0
-    if "weights" in call.constants:
-        weights = program.constants[call.constants["weights"]]
-        channels = weights.data.shape[weights.axis]
-        macs = output.elements // channels * weights.data.size
     proof = prove_call(program, call)
     return CallRow(
         call.name,
         call.kernel,
         tuple(program.tensors[name].shape for name in call.inputs),
         output.shape,
-        macs,
+        multiply_accumulates(program, call),
         sum(program.constants[name].data.nbytes for name in call.constants.values()),
         None if proof is None else proof.bits,
         call.parameters.get("accumulator_bits"),

@@ -10,7 +10,6 @@ from typing import Any
 import click
 from numpy.typing import NDArray
 
-from fxpgrad.cli.arrays import npy_bytes, npz_bytes
 from fxpgrad.cli.terminal import (
     FILE_NAME,
     default_threads,
@@ -24,7 +23,7 @@ from fxpgrad.cli.terminal import (
     warn_of_doubts,
 )
 from fxpgrad.errors import InputError
-from fxpgrad.files import write_atomically
+from fxpgrad.files import npy_bytes, npz_bytes, write_atomically
 from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.execute import Executor, Feed, check_feed, joined, only_input, run_batches
 from fxpgrad.program.lower import UNREPRODUCED

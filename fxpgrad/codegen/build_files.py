@@ -18,12 +18,14 @@ class Executable:
     defines: tuple[str, ...] = ()
 
 
-def executables(text: ModelText) -> tuple[Executable, ...]:
-    """Return the programs of every project."""
+def executables(text: ModelText, *, training: bool = False) -> tuple[Executable, ...]:
+    """Return the programs of a project."""
     model = f"{text.prefix}.c"
+    train = (Executable("train", ("train_main.c", model)),) if training else ()
     return (
         Executable("selftest", ("selftest.c", model), (f"{text.macro}_{WATCH}",)),
         Executable("infer", ("host_main.c", model)),
+        *train,
     )
 
 

@@ -15,6 +15,10 @@ from fxpgrad.codegen.model_source import KERNELS, constants_file, header, source
 from fxpgrad.codegen.model_text import ModelText
 from fxpgrad.codegen.ports import port_files, sources_of
 from fxpgrad.codegen.selftest_source import selftest
+from fxpgrad.codegen.training_form import TrainingForm
+from fxpgrad.codegen.training_main import train_main
+from fxpgrad.codegen.training_source import training_header, training_memory, training_source
+from fxpgrad.codegen.training_text import TrainingText
 from fxpgrad.errors import InputError
 from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import Program
@@ -31,9 +35,16 @@ class CProject:
 
     text: ModelText
     files: dict[str, str]
+    training: TrainingText | None = None
 
 
-def c_project(program: Program, *, samples: int = DEFAULT_SAMPLES, ram_limit: int | None = None) -> CProject:
+def c_project(
+    program: Program,
+    *,
+    samples: int = DEFAULT_SAMPLES,
+    ram_limit: int | None = None,
+    training: TrainingForm | None = None,
+) -> CProject:
     """Write a Program as C; the same Program gives the same files.
 
     Parameters
@@ -41,7 +52,9 @@ def c_project(program: Program, *, samples: int = DEFAULT_SAMPLES, ram_limit: in
     samples : int
         Golden samples of the self-test.
     ram_limit : int, optional
-        Bytes that the arena may have.
+        Bytes that the arena may have; perturbed layers lie in it, too.
+    training : TrainingForm, optional
+        Of the same Program: the project trains, too.
 
     Raises
     ------
@@ -54,15 +67,19 @@ def c_project(program: Program, *, samples: int = DEFAULT_SAMPLES, ram_limit: in
         raise InputError(f"samples must be from 1 to {MOST_SAMPLES}; got {samples}")
     check_program(program)
     _check_ports(program)
-    text = ModelText.of(program)
+    trained = None if training is None else TrainingText.of(program, training)
+    text = ModelText.of(program) if trained is None else trained.model
     if ram_limit is not None:
         check_ram_limit(program, text.plan, ram_limit)
-    copies = kernel_copies(call.kernel for call in program.calls)
-    programs, kernel_files = executables(text), tuple(copies)
+        if trained is not None:
+            check_ram_limit(trained.form.program, trained.passes.plan, ram_limit)
+    used = [call.kernel for call in program.calls]
+    copies = kernel_copies(used if trained is None else [*used, *trained.kernels()])
+    programs, kernel_files = executables(text, training=trained is not None), tuple(copies)
     prefix = text.prefix
     files = {
-        f"{prefix}.h": header(text),
-        f"{prefix}.c": source(text),
+        f"{prefix}.h": header(text, "" if trained is None else training_header(trained)),
+        f"{prefix}.c": _source(text, trained),
         f"{prefix}_constants.h": constants_file(text),
         "selftest.c": selftest(text, golden_runs(text, samples)),
         "host_main.c": host_main(text),
@@ -71,7 +88,15 @@ def c_project(program: Program, *, samples: int = DEFAULT_SAMPLES, ram_limit: in
         "README.md": readme(text, programs, kernel_files),
         **{f"{KERNELS}/{name}": content for name, content in copies.items()},
     }
-    return CProject(text, files)
+    if trained is not None:
+        files["train_main.c"] = train_main(trained)
+    return CProject(text, files, trained)
+
+
+def _source(text: ModelText, trained: TrainingText | None) -> str:
+    if trained is None:
+        return source(text)
+    return source(text, training_memory(trained), training_source(trained))
 
 
 def _check_ports(program: Program) -> None:

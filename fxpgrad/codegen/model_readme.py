@@ -34,7 +34,7 @@ def readme(text: ModelText, programs: Sequence[Executable], kernel_files: Sequen
         "inference.\n\n",
         _ends_table(text),
         "\n## Memory\n\n",
-        f"| what | bytes |\n|---|---:|\n| RAM: the arena | {text.plan.peak_bytes:,} |\n"
+        f"| what | bytes |\n|---|---:|\n| RAM: the arena | {text.arena_bytes:,} |\n"
         f"| flash: constants | {text.constant_bytes:,} |\n\n"
         "Beside them: the code in flash and the stack in RAM, which depend on the compiler (`make size`,\n"
         "`-fstack-usage`). Tensors are those that exist while a layer runs.\n\n",

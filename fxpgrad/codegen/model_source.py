@@ -31,8 +31,8 @@ def ends(text: ModelText, role: str) -> dict[str, str]:
     return {names[0]: role} if len(names) == 1 else unique_names(names, f"{role}_")
 
 
-def header(text: ModelText) -> str:
-    """Return the model's header: sizes, labels, and the functions that a user calls."""
+def header(text: ModelText, more: str = "") -> str:
+    """Return the model's header: sizes, labels, the functions that a user calls, and `more`."""
     program, prefix, macro = text.program, text.prefix, text.macro
     parts = [
         f"/* {remark(program.name)}: integers under the rounding profile {program.profile}.\n"
@@ -44,7 +44,7 @@ def header(text: ModelText) -> str:
         " */\n"
         f"#ifndef {macro}_H\n#define {macro}_H\n\n#include <stdint.h>\n\n"
         '#ifdef __cplusplus\nextern "C" {\n#endif\n\n'
-        f"#define {macro}_ARENA_BYTES {text.plan.peak_bytes}\n"
+        f"#define {macro}_ARENA_BYTES {text.arena_bytes}\n"
         f"#define {macro}_CONSTANT_BYTES {text.constant_bytes}\n"
     ]
     for role in ("input", "output"):
@@ -62,7 +62,7 @@ def header(text: ModelText) -> str:
         f"void {prefix}_watch(int32_t layer, const void *values, int32_t elements, int32_t element_bytes);\n"
         "#endif\n"
     )
-    parts.append("\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n")
+    parts.append(f"{more}\n#ifdef __cplusplus\n}}\n#endif\n\n#endif\n")
     return "".join(parts)
 
 
@@ -83,7 +83,7 @@ def outer_zero_point(info: TensorInfo) -> int:
     return info.zero_point + 128 if info.unsigned else info.zero_point
 
 
-def constants_file(text: ModelText, storage: str = "static const") -> str:
+def constants_file(text: ModelText) -> str:
     """Return the file with all constants, which the model's source includes."""
     program = text.program
     parts = [
@@ -93,12 +93,17 @@ def constants_file(text: ModelText, storage: str = "static const") -> str:
     for name in text.constant_names:
         constant = program.constants[name]
         title = f"{remark(short_name(name))}: {constant.data.dtype.name} {shape_text(constant.data.shape)}"
-        parts.append(f"/* {title} */\n" + array_definition(storage, text.constant_names[name], constant.data))
+        parts.append(
+            f"/* {title} */\n"
+            + array_definition(text.storage(name), text.constant_names[name], constant.data)
+        )
     return "\n".join(parts)
 
 
-def source(text: ModelText) -> str:
+def source(text: ModelText, memory: str = "", more: str = "") -> str:
     """Return the model's source: arena, inputs and outputs, and the layers one after the other.
+
+    memory: further definitions behind the arena's; more: what goes to the end.
 
     Raises
     ------
@@ -118,17 +123,19 @@ def source(text: ModelText) -> str:
         " */\n"
         f'#include "{prefix}.h"\n#include "{prefix}_constants.h"\n#include "{KERNELS}/{HEADER}"\n',
         arena(text),
+        memory,
         accessors(text),
         _reset(text) if program.variables else "",
         _inference(text, flipped),
+        more,
     ]
     return "\n".join(part for part in parts if part)
 
 
 def arena(text: ModelText) -> str:
     """Return the definition of the arena and of every tensor's place in it."""
-    program, blocks, peak = text.program, text.plan.blocks, text.plan.peak_bytes
-    dtypes = sorted({info.dtype for info in program.tensors.values()}, key=_width)
+    program, blocks, peak = text.program, text.plan.blocks, text.arena_bytes
+    dtypes = sorted(text.dtypes, key=_width)
     lines = [
         "/* One arena: tensors that are never needed at the same time share bytes of it. */\n",
         "static union {\n",

@@ -21,9 +21,12 @@ from fxpgrad.program.program import Call, Program
 ARENA = "arena"
 
 
-def c_plan(program: Program) -> Plan:
-    """Return the memory plan of a Program's C project: one sample, no workspaces."""
-    plans = (plan(program, workspaces=False, in_place=names) for names in (in_place_kernels(), COPIES))
+def c_plan(program: Program, scratch: Mapping[str, int] | None = None) -> Plan:
+    """Return the memory plan of a Program's C project: one sample, no workspaces; scratch: see `plan`."""
+    plans = [
+        plan(program, workspaces=False, in_place=names, scratch=scratch)
+        for names in (in_place_kernels(), COPIES)
+    ]
     return min(plans, key=lambda candidate: candidate.peak_bytes)
 
 
@@ -61,6 +64,20 @@ class ModelText:
     def macro(self) -> str:
         """The prefix of macros."""
         return self.prefix.upper()
+
+    @property
+    def arena_bytes(self) -> int:
+        """Bytes of the arena."""
+        return self.plan.peak_bytes
+
+    @property
+    def dtypes(self) -> frozenset[str]:
+        """The types of what lies in the arena."""
+        return frozenset(info.dtype for info in self.program.tensors.values())
+
+    def storage(self, constant: str) -> str:
+        """Return how a constant is stored."""
+        return "static const"
 
     @property
     def constant_bytes(self) -> int:

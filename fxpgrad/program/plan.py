@@ -75,7 +75,7 @@ def workspace_elements(program: Program, call: Call) -> dict[str, int]:
 Request = tuple[str, int, int, int]
 
 
-def _requests(program: Program, batch: int, workspaces: bool) -> list[Request]:
+def _requests(program: Program, batch: int, workspaces: bool, scratch: Mapping[str, int]) -> list[Request]:
     """Return (owner, first call, last call, bytes) of everything that needs room."""
     first: dict[str, int] = dict.fromkeys(program.inputs, 0)
     last: dict[str, int] = dict.fromkeys(program.inputs, 0)
@@ -93,6 +93,11 @@ def _requests(program: Program, batch: int, workspaces: bool) -> list[Request]:
         for name, elements in workspace_elements(program, call).items():
             nbytes = elements * np.dtype(dtypes[name]).itemsize
             requests.append((f"{call.name}/{name}", index, index, nbytes))
+    requests += [
+        (f"{call.name}/scratch", index, index, scratch[call.name])
+        for index, call in enumerate(program.calls)
+        if call.name in scratch
+    ]
     return [(owner, start, end, -(-size // ALIGNMENT) * ALIGNMENT) for owner, start, end, size in requests]
 
 
@@ -148,7 +153,14 @@ def _place(requests: list[Request]) -> dict[str, Block]:
     return {block.owner: block for block in placed}
 
 
-def plan(program: Program, batch: int = 1, *, workspaces: bool = True, in_place: Container[str] = ()) -> Plan:
+def plan(
+    program: Program,
+    batch: int = 1,
+    *,
+    workspaces: bool = True,
+    in_place: Container[str] = (),
+    scratch: Mapping[str, int] | None = None,
+) -> Plan:
     """Assign arena offsets for `batch` samples.
 
     Three greedy orders are tried (largest block first; longest-lived first; in order of calls) and the
@@ -161,10 +173,12 @@ def plan(program: Program, batch: int = 1, *, workspaces: bool = True, in_place:
     in_place : container of str
         Kernels that may write their output over an input, which then share a block if nobody else needs
         the input. Which kernels may depends on who implements them, so there is no default.
+    scratch : mapping, optional
+        Bytes that a caller needs for itself while a call runs, by the call's name: "<call>/scratch".
     """
     if not isinstance(batch, int) or batch < 1:
         raise InputError(f"batch must be an integer of at least 1; got {batch!r}")
-    requests = _requests(program, batch, workspaces)
+    requests = _requests(program, batch, workspaces, scratch or {})
     taken = _shared(program, requests, in_place)
     joined = _joined_requests(requests, taken)
     orders = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.kernels.legal_cases import legal_case
 
 from fxpgrad.codegen.host_compiler import build_shared
 from fxpgrad.codegen.in_place import in_place_kernels
@@ -13,7 +14,6 @@ from fxpgrad_kernels.registry import kernel_named
 from tests.codegen.compilers import COMPILERS, needed
 from tests.kernels.c_port_call import port_arrays
 from tests.kernels.guarded_call import expected_of
-from tests.kernels.legal_cases import legal_case
 
 CASES = 40
 NAMES = sorted(in_place_kernels())

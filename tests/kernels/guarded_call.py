@@ -5,17 +5,25 @@ Functions here run in a `Sandbox`: they take `note` first, and what they are giv
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.calls import (
+    Case,
+    Place,
+    noise,
+    reference_outputs,
+    run_kernel,
+    workspace_sizes,
+    written_names,
+)
+from fxpgrad.conformance.cases import legal_case
+from fxpgrad.conformance.guarded_memory import SIDES, Side, guarded
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
-from tests.guarded_memory import SIDES, Side, guarded
-from tests.kernels.legal_cases import Case, legal_case
 
 # Arguments that say a shape or a place in an array, or belong to one that does: the caller vouches for them.
 PLACES = frozenset(
@@ -24,79 +32,21 @@ PLACES = frozenset(
         "size_w", "align_corners", "half_pixel_centers", "rows", "depth", "columns", "reduced", "inner",
         "rank", "extent", "indices", "labels", "extents", "input_strides", "output_strides",
         "input_elements", "output_elements", "input_offset", "output_offset", "input_row", "output_row",
-        "column", "distribution", "table", "accumulator_bits",
+        "column", "distribution", "table", "accumulator_bits", "index",
     )
 )  # fmt: skip
 
 Note = Callable[[Any], None]
-Place = Callable[[str, NDArray[Any]], NDArray[Any]]
-
-
-def noise(size: int | tuple[int, ...], dtype: str) -> NDArray[Any]:
-    return np.random.default_rng(0).integers(0, 100, size).astype(dtype)
-
-
-def workspace_sizes(spec: KernelSpec, case: Case) -> dict[str, int]:
-    """Return the elements of each workspace, told of a batch of 1 as the planner is."""
-    if spec.workspace is None:
-        return {}
-    shapes = {a.name: case[a.name].shape for a in spec.of_role("input") + spec.of_role("constant")}
-    shapes |= case["shapes"]
-    batched = [a.name for a in spec.arguments if a.shape[:1] == ("B",)]
-    shapes |= {name: (1, *shapes[name][1:]) for name in batched}
-    parameters = {a.name: case[a.name] for a in spec.of_role("parameter")}
-    return {**spec.workspace(shapes, parameters), **case.get("sizes", {})}
-
-
-def keywords(spec: KernelSpec, case: Case) -> dict[str, Any]:
-    """Return what the reference takes by keyword: what the kernel reads off its output."""
-    accepted = inspect.signature(spec.reference).parameters.values()
-    return {p.name: case[p.name] for p in accepted if p.kind is p.KEYWORD_ONLY and p.name in case}
-
-
-def array_arguments(spec: KernelSpec, case: Case, place: Place) -> dict[str, NDArray[Any]]:
-    """Return all arrays by name, each where `place` puts it; workspaces and outputs start as noise."""
-    arrays = {
-        a.name: place(a.name, case[a.name])
-        for a in spec.arguments
-        if a.role in ("input", "constant", "state")
-    }
-    sizes = workspace_sizes(spec, case)
-    for argument in spec.of_role("workspace"):
-        shape = (1,) * (len(argument.shape) - 1) + (sizes[argument.name],)
-        arrays[argument.name] = place(argument.name, noise(shape, argument.dtype))
-    for argument in spec.of_role("output"):
-        drawn = noise(case["shapes"][argument.name], argument.dtype)
-        arrays[argument.name] = place(argument.name, keywords(spec, case).get("before", drawn))
-    if spec.preparation is not None:
-        constants = {a.name: arrays[a.name] for a in spec.of_role("constant")}
-        shapes = {name: value.shape for name, value in constants.items()}
-        parameters = {a.name: case[a.name] for a in spec.of_role("parameter")}
-        sizes = dict(spec.preparation.elements(shapes, parameters))
-        for argument in spec.of_role("prepared"):
-            arrays[argument.name] = place(argument.name, noise(sizes[argument.name], argument.dtype))
-        prepared = {a.name: arrays[a.name] for a in spec.of_role("prepared")}
-        spec.prepare_into(prepared, constants, parameters)
-    return arrays
-
-
-def expected_of(spec: KernelSpec, case: Case) -> tuple[Any, ...]:
-    """Return what the definition says: arrays in the order of `results_of`."""
-    names = [a.name for a in spec.arguments if a.role in ("input", "constant", "state", "parameter")]
-    result = spec.reference(*(case[name] for name in names), **keywords(spec, case))
-    return result if isinstance(result, tuple) else (result,)
 
 
 def results_of(spec: KernelSpec, case: Case, place: Place) -> tuple[Any, ...]:
-    """Run the kernel; return the input that it rewrites, if any, its outputs and its states."""
-    arrays = array_arguments(spec, case, place)
-    spec.function(*(arrays[a.name] if a.name in arrays else int(case[a.name]) for a in spec.arguments))
-    rewritten = spec.in_place
+    """Run the kernel; return what it writes, and see that it only reads the rest."""
+    arrays, _returned = run_kernel(spec, case, place)
+    written = written_names(spec)
     for argument in spec.of_role("input") + spec.of_role("constant"):
-        if argument.name != rewritten:
+        if argument.name not in written:
             np.testing.assert_array_equal(arrays[argument.name], case[argument.name], argument.name)
-    names = [a.name for a in spec.of_role("output") + spec.of_role("state")]
-    return tuple(arrays[name] for name in ([rewritten] if rewritten else []) + names)
+    return tuple(arrays[name] for name in written)
 
 
 def told(spec: KernelSpec, case: Case) -> str:
@@ -122,7 +72,9 @@ def check_guarded(
             return guarded(values[: len(values) - short], side)
         return guarded(values, side) if only is None else np.array(values)
 
-    for actual, expected in zip(results_of(spec, case, place), expected_of(spec, case), strict=True):
+    for actual, expected in zip(
+        results_of(spec, case, place), reference_outputs(spec, case).values(), strict=True
+    ):
         np.testing.assert_array_equal(actual, expected)
 
 

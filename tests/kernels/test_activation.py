@@ -8,21 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from fxpgrad.conformance.cases.activation import clamp_case
+from fxpgrad.conformance.cases.numbers import integers
 from fxpgrad_kernels.activation.activation import SPECS
-from tests.kernels.legal_numbers import clamp_bounds, generators, integers
+from tests.kernels.drawn import draw_of, generators
 from tests.kernels.spec_call import by_kernel, check_equals_reference, is_caught
 
 CLAMP, CLAMP_16 = SPECS
-
-
-def clamp_case(rng: np.random.Generator) -> dict[str, Any]:
-    n = int(rng.integers(1, 100))
-    return {"input": integers(rng, (n,), "int8"), **clamp_bounds(rng), "output_shape": (n,)}
+draw = draw_of(CLAMP, clamp_case)
 
 
 @given(rng=generators)
 def test_clamp_equals_its_reference(rng: np.random.Generator) -> None:
-    check_equals_reference(CLAMP, by_kernel(CLAMP), clamp_case(rng))
+    check_equals_reference(CLAMP, by_kernel(CLAMP), draw(rng))
 
 
 @given(rng=generators)
@@ -34,7 +32,7 @@ def test_clamp_of_16_bits_equals_its_reference(rng: np.random.Generator) -> None
 
 @given(rng=generators)
 def test_clamping_twice_is_clamping_once(rng: np.random.Generator) -> None:
-    case = clamp_case(rng)
+    case = draw(rng)
     once = by_kernel(CLAMP)(case)
     np.testing.assert_array_equal(by_kernel(CLAMP)({**case, "input": once}), once)
 
@@ -63,4 +61,4 @@ MUTANTS = {
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
 def test_the_comparison_catches(mutant: Any) -> None:
-    assert is_caught(mutant, CLAMP, clamp_case)
+    assert is_caught(mutant, CLAMP, draw)

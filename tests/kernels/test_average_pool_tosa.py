@@ -11,52 +11,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.pooling import tosa_window_case
 from fxpgrad_kernels.pooling.average_pool_tosa import SPECS
 from fxpgrad_kernels.pooling.average_pool_tosa_ref import reciprocal_ref
 from fxpgrad_kernels.pooling.pooling import SPECS as POOLING
-from tests.kernels.legal_numbers import clamp_bounds, generators, integers, zero_point
+from tests.kernels.drawn import draw_of, generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
 (SPEC,) = SPECS
+draw = draw_of(SPEC, tosa_window_case)
 TFLITE = next(spec for spec in POOLING if spec.name == "average_pool2d_a8")
-
-
-def one_axis(rng: np.random.Generator) -> tuple[int, int, int, int, int]:
-    """Return extent, size, stride, padding and output size: every window meets the image."""
-    extent, size, stride = (int(n) for n in rng.integers(1, (7, 5, 4)))
-    padding = int(rng.integers(0, size))
-    most = (extent - 1 + padding) // stride + 1
-    return extent, size, stride, padding, int(rng.integers(1, most + 1))
-
-
-def window_case(rng: np.random.Generator) -> dict[str, Any]:
-    (height, size_h, stride_h, top, oh), (width, size_w, stride_w, left, ow) = one_axis(rng), one_axis(rng)
-    batch, channels = int(rng.integers(1, 3)), int(rng.choice([1, 2, 3, 17]))
-    same = zero_point(rng)
-    return {
-        "input": integers(rng, (batch, height, width, channels), "int8"),
-        **{"size_h": size_h, "size_w": size_w, "stride_h": stride_h, "stride_w": stride_w},
-        **{"pad_top": top, "pad_left": left, **clamp_bounds(rng)},
-        "input_zero_point": same,
-        "output_zero_point": same if rng.random() < 0.7 else zero_point(rng),
-        **{"output_size": (oh, ow), "output_shape": (batch, oh, ow, channels)},
-    }
 
 
 @given(rng=generators)
 def test_average_pool_tosa_equals_its_reference(rng: np.random.Generator) -> None:
-    check_equals_reference(SPEC, by_kernel(SPEC), window_case(rng))
+    check_equals_reference(SPEC, by_kernel(SPEC), draw(rng))
 
 
 @given(rng=generators)
 def test_zero_points_of_zero_give_tflites_average(rng: np.random.Generator) -> None:
-    case = {**window_case(rng), "input_zero_point": 0, "output_zero_point": 0}
+    case = {**draw(rng), "input_zero_point": 0, "output_zero_point": 0}
     np.testing.assert_array_equal(by_kernel(SPEC)(case), by_kernel(TFLITE)(case))
 
 
 @given(rng=generators)
 def test_one_pixel_is_moved_from_zero_point_to_zero_point(rng: np.random.Generator) -> None:
-    case = {**window_case(rng), "size_h": 1, "size_w": 1, "pad_top": 0, "pad_left": 0}
+    case = {**draw(rng), "size_h": 1, "size_w": 1, "pad_top": 0, "pad_left": 0}
     case |= {"stride_h": 1, "stride_w": 1, "output_shape": case["input"].shape}
     moved = case["input"].astype(int) - case["input_zero_point"] + case["output_zero_point"]
     expected = np.clip(moved, case["clamp_low"], case["clamp_high"])
@@ -105,5 +85,5 @@ def averages(
 
 @pytest.mark.parametrize("fault", ["count_padding", "exact", "raw"])
 def test_the_comparison_catches(fault: str) -> None:
-    assert is_caught(lambda case: averages(case, **{fault: True}), SPEC, window_case)
-    assert not is_caught(averages, SPEC, window_case)
+    assert is_caught(lambda case: averages(case, **{fault: True}), SPEC, draw)
+    assert not is_caught(averages, SPEC, draw)

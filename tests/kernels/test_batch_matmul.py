@@ -10,17 +10,11 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.batch_matmul import batch_matmul_case
+from fxpgrad.conformance.cases.numbers import any_profile
 from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.batch_matmul.batch_matmul import SPECS
-from tests.kernels.legal_numbers import (
-    any_profile,
-    clamp_bounds,
-    every_profile,
-    generators,
-    integers,
-    requantization,
-    zero_point,
-)
+from tests.kernels.drawn import every_profile, generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught, reference_of
 
 BY_NAME = {spec.name: spec for spec in SPECS}
@@ -29,31 +23,11 @@ every_name = pytest.mark.parametrize("name", BY_NAME)
 Generator = np.random.Generator
 
 
-def legal_case(name: str, rng: Generator, profile: Profile) -> dict[str, Any]:
-    """Return two matrices for each of some batch elements, stored either way."""
-    dtype = "int8" if name.endswith("a8") else "int16"
-    batch, rows, columns = (int(n) for n in rng.integers(1, (4, 6, 6)))
-    depth = int(rng.choice([1, 2, 7, 30, 2000], p=[0.2, 0.3, 0.3, 0.17, 0.03]))
-    case: dict[str, Any] = {
-        "input_a": integers(rng, (batch * rows * depth,), dtype),
-        "input_b": integers(rng, (batch * depth * columns,), dtype),
-        **requantization(rng, profile, 1, 2.0 ** (14 if dtype == "int8" else 30), 100.0),
-        **{"rows": rows, "depth": depth, "columns": columns, "rounding": int(profile.rounding)},
-        **{"adjoint_a": int(rng.integers(2)), "adjoint_b": int(rng.integers(2))},
-        "output_shape": (batch * rows * columns,),
-    }
-    if dtype == "int16":
-        low, high = sorted(int(bound) for bound in rng.integers(-(2**15), 2**15, 2))
-        return {**case, "clamp_low": min(low, -500), "clamp_high": max(high, 500)}
-    points = ("input_a_zero_point", "input_b_zero_point", "output_zero_point")
-    return {**case, **{point: zero_point(rng) for point in points}, **clamp_bounds(rng)}
-
-
 @every_name
 @every_profile
 @given(rng=generators)
 def test_batch_matmul_equals_its_reference(name: str, profile: Profile, rng: Generator) -> None:
-    check_equals_reference(BY_NAME[name], RUN[name], legal_case(name, rng, profile))
+    check_equals_reference(BY_NAME[name], RUN[name], batch_matmul_case(BY_NAME[name], rng, profile))
 
 
 def transposed(case: Case, values: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
@@ -64,7 +38,7 @@ def transposed(case: Case, values: NDArray[Any], rows: int, columns: int) -> NDA
 @every_name
 @given(rng=generators)
 def test_an_adjoint_is_a_transposed_matrix(name: str, rng: Generator) -> None:
-    case = legal_case(name, rng, any_profile(rng)) | {"adjoint_a": 0, "adjoint_b": 0}
+    case = batch_matmul_case(BY_NAME[name], rng, any_profile(rng)) | {"adjoint_a": 0, "adjoint_b": 0}
     other = {
         **case,
         "input_a": transposed(case, case["input_a"], case["rows"], case["depth"]),
@@ -77,7 +51,7 @@ def test_an_adjoint_is_a_transposed_matrix(name: str, rng: Generator) -> None:
 @every_name
 @given(rng=generators)
 def test_the_transposed_product_is_the_product_of_the_transposed(name: str, rng: Generator) -> None:
-    case = legal_case(name, rng, any_profile(rng))
+    case = batch_matmul_case(BY_NAME[name], rng, any_profile(rng))
     swapped = {**case, "input_a": case["input_b"], "input_b": case["input_a"]}
     swapped |= {"rows": case["columns"], "columns": case["rows"]}
     swapped |= {"adjoint_a": 1 - case["adjoint_b"], "adjoint_b": 1 - case["adjoint_a"]}
@@ -127,11 +101,13 @@ MUTANTS = {
 def test_the_comparison_catches(changes: dict[str, Any]) -> None:
     spec = BY_NAME["batch_matmul_a8"]
     mutant = changed("batch_matmul_a8", **changes)
-    assert is_caught(mutant, spec, lambda rng: legal_case("batch_matmul_a8", rng, any_profile(rng)))
+    assert is_caught(
+        mutant, spec, lambda rng: batch_matmul_case(BY_NAME["batch_matmul_a8"], rng, any_profile(rng))
+    )
 
 
 def test_the_unbroken_twin_of_the_mutants_passes() -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        case = legal_case("batch_matmul_a8", rng, any_profile(rng))
+        case = batch_matmul_case(BY_NAME["batch_matmul_a8"], rng, any_profile(rng))
         check_equals_reference(BY_NAME["batch_matmul_a8"], changed("batch_matmul_a8"), case)

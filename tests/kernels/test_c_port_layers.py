@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.kernels.legal_cases import Case
+from tests.kernels.legal_numbers import integers
 
 from fxpgrad.codegen.host_compiler import build_shared
 from fxpgrad.codegen.native import NativeKernels
@@ -19,8 +21,6 @@ from fxpgrad_kernels.arithmetic.profiles import Rounding
 from fxpgrad_kernels.registry import kernel_named, kernels
 from fxpgrad_kernels.spec import INT_RANGES
 from tests.kernels.c_port_call import check_port_case
-from tests.kernels.legal_cases import Case
-from tests.kernels.legal_numbers import integers
 
 FILTERS = 5  # four at a time, and one alone
 WINDOW = {"stride_h": 1, "stride_w": 1, "pad_top": 0, "pad_left": 0}

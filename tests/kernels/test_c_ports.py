@@ -11,19 +11,22 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from fxpgrad.codegen.header import DEVICE, HEADER, header_text
 from fxpgrad.codegen.host_compiler import SANITIZED, build_shared
 from fxpgrad.codegen.ports import port_files
+from fxpgrad.testing import cases
 from fxpgrad_kernels.registry import kernels
-from tests.guarded_memory import Sandbox, needs_guards
-from tests.kernels.c_port_call import check_port
+from tests.guarded_memory import Crash, Sandbox, needs_guards
+from tests.kernels.c_port_call import check_drawn, check_port
 
 COMPILERS = ("gcc", "clang")
 PORTED = sorted(port_files())
-CASES, DEEP_CASES = 20, 10_000
+CASES, DRAWN_CASES, DEEP_CASES = 20, 5, 10_000
 
 
 def needed(compiler: str) -> None:
@@ -80,6 +83,48 @@ def test_ports_are_of_registered_kernels():
 @pytest.mark.parametrize("name", PORTED)
 def test_port_equals_definition_between_guard_pages(name: str, library: Path, sandbox: Sandbox) -> None:
     sandbox.call(check_port, library, name, 0, CASES, True)
+
+
+def check_drawn_cases(sandbox: Sandbox, library: Path, name: str, count: int) -> None:
+    """Run a port on cases of Hypothesis, between guard pages: one that fails or kills the process shrinks."""
+
+    @settings(max_examples=count)
+    @given(case=cases(name))
+    def check(case: dict[str, Any]) -> None:
+        sandbox.call(check_drawn, library, name, case, True)
+
+    check()
+
+
+@needs_guards
+@pytest.mark.parametrize("name", PORTED)
+def test_port_equals_definition_on_cases_that_shrink(name: str, library: Path, sandbox: Sandbox) -> None:
+    check_drawn_cases(sandbox, library, name, DRAWN_CASES)
+
+
+@needs_guards
+@pytest.mark.deep
+@pytest.mark.parametrize("name", PORTED)
+def test_port_equals_definition_on_many_cases_that_shrink(name: str, library: Path, sandbox: Sandbox) -> None:
+    check_drawn_cases(sandbox, library, name, DEEP_CASES)
+
+
+@needs_guards
+@pytest.mark.parametrize(
+    ("right", "wrong", "error"),
+    [("clamp_high);", "clamp_high - 1);", AssertionError), ("(input[i],", "(input[i + 1],", Crash)],
+    ids=["a bound too low", "an element too far"],
+)
+def test_a_planted_fault_is_found(
+    right: str, wrong: str, error: type[Exception], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    needed("gcc")
+    text = port_files()["clamp_a8"].read_text()
+    assert right in text
+    (tmp_path / "clamp.c").write_text(text.replace(right, wrong))
+    library = build_shared(tmp_path / "clamp.so", [tmp_path / "clamp.c"], compiler="gcc")
+    with pytest.raises(error, match="clamp_a8"):
+        check_drawn_cases(sandbox, library, "clamp_a8", 100)
 
 
 @pytest.mark.parametrize("name", PORTED)

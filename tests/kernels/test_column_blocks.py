@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from fxpgrad.conformance.cases.numbers import integers
 from fxpgrad_kernels.arithmetic.column_blocks import LANES, column_maxima, column_sums
 from fxpgrad_kernels.jit import kernel
-from tests.kernels.legal_numbers import generators, integers
+from tests.kernels.drawn import generators
 
 
 @kernel

@@ -10,21 +10,19 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.conv2d import (
+    accumulator_bounds,
+    legal_bias,
+    small_conv2d_case,
+    with_requantization,
+)
+from fxpgrad.conformance.cases.numbers import any_profile, integers
 from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.conv2d.conv2d import SPECS
 from fxpgrad_kernels.conv2d.conv2d_ref import conv2d_accumulators_ref
 from fxpgrad_kernels.fully_connected.fully_connected import SPECS as DENSE
-from tests.kernels.legal_numbers import (
-    any_profile,
-    clamp_bounds,
-    every_profile,
-    generators,
-    integers,
-    profiles,
-    requantization,
-    zero_point,
-)
+from tests.kernels.drawn import every_profile, generators, profiles
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught, reference_of
 
 BY_NAME = {spec.name: spec for spec in SPECS}
@@ -36,68 +34,10 @@ GEOMETRY = ("stride_h", "stride_w", "pad_top", "pad_left", "dilation_h", "dilati
 Generator = np.random.Generator
 
 
-def accumulator_bounds(case: Case) -> NDArray[np.int64]:
-    """State the contract's bound again: 128 * sum|w| + |bias - zero point * sum w|, per filter."""
-    w = case["weights"].astype(np.int64).reshape(len(case["weights"]), -1)
-    folded = case["bias"].astype(np.int64) - case["input_zero_point"] * w.sum(axis=1)
-    return 128 * abs(w).sum(axis=1) + abs(folded)
-
-
-def legal_bias(rng: Generator, weights: NDArray[Any], length: int) -> NDArray[np.int32]:
-    """Return small biases, biases of the size of the products, or the ends of int32."""
-    reach = int(128 * abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1).max())
-    size = min(int(rng.choice([1, 300, max(reach // 2, 1), 2**31 - 1], p=[0.3, 0.3, 0.3, 0.1])), 2**31 - 1)
-    bias = rng.integers(-size, size + 1, length)
-    return (rng.choice([-(2**31), 2**31 - 1], length) if rng.random() < 0.05 else bias).astype(np.int32)
-
-
-def with_requantization(rng: Generator, profile: Profile, case: Case) -> dict[str, Any]:
-    """Add bits, pairs, zero point and clamps; 32 bits only where the bound proves them."""
-    bounds = accumulator_bounds(case)
-    pairs = requantization(rng, profile, len(bounds), float(bounds.max()) / 4)
-    if rng.random() < 0.3:  # one pair for the whole tensor
-        pairs = {name: np.full_like(values, values[0]) for name, values in pairs.items()}
-    safe = bool(bounds.max() < 2**31)
-    return {
-        **case,
-        **pairs,
-        **clamp_bounds(rng),
-        "output_zero_point": zero_point(rng),
-        "rounding": int(profile.rounding),
-        "accumulator_bits": 32 if safe and rng.random() < 0.7 else 64,
-    }
-
-
-def legal_case(rng: Generator, profile: Profile, weights_dtype: str, groups: int = 0) -> dict[str, Any]:
-    """Return legal arguments: any padding, groups, odd channel counts, now and then more than 16 filters."""
-    groups = groups or int(rng.choice([1, 1, 1, 2, 3]))
-    group_channels, group_filters = int(rng.choice([1, 2, 3, 5])), int(rng.integers(1, 5))
-    kernel = rng.choice([1, 1, 2, 3, 3], 2)
-    output_size = tuple(int(n) for n in rng.integers(1, 5, 2))
-    if rng.random() < 0.1:
-        group_filters, output_size = int(rng.choice([15, 16, 17, 33])), (2, 1)
-    batch, height, width = int(rng.integers(1, 3)), *(int(n) for n in rng.integers(1, 6, 2))
-    weights = integers(rng, (groups * group_filters, *kernel, group_channels), weights_dtype)
-    steps = ("stride_h", "stride_w", "dilation_h", "dilation_w")
-    case = {
-        "input": integers(rng, (batch, height, width, groups * group_channels), "int8"),
-        "weights": weights,
-        "bias": legal_bias(rng, weights, groups * group_filters),
-        **{name: int(rng.choice([1, 1, 2, 3])) for name in steps},
-        "pad_top": int(rng.choice([0, 1, 2, 5, 9])),
-        "pad_left": int(rng.choice([0, 1, 2, 5, 9])),
-        "groups": groups,
-        "input_zero_point": zero_point(rng),
-        "output_size": output_size,
-        "output_shape": (batch, *output_size, groups * group_filters),
-    }
-    return with_requantization(rng, profile, case)
-
-
 def any_case(rng: Generator, profile: Profile | None = None, groups: int = 0) -> tuple[str, dict[str, Any]]:
     """Return the name of a kernel and a legal case for it."""
     name = NAMES[rng.integers(len(NAMES))]
-    return name, legal_case(rng, profile or any_profile(rng), DTYPES[name], groups)
+    return name, small_conv2d_case(rng, profile or any_profile(rng), DTYPES[name], groups)
 
 
 @every_profile
@@ -113,7 +53,7 @@ def test_conv2d_equals_its_reference(profile: Profile, rng: Generator) -> None:
 def test_many_pixels_equal_the_reference(name: str, kernel: int, seed: int) -> None:
     """More pixels than a block of rows holds, any number of rows left over; 1x1 filters as a matrix."""
     rng = np.random.default_rng([seed, kernel])
-    case = legal_case(rng, any_profile(rng), DTYPES[name], groups=1)
+    case = small_conv2d_case(rng, any_profile(rng), DTYPES[name], groups=1)
     size = (int(rng.integers(9, 14)), int(rng.integers(11, 14)))
     shape = (int(rng.integers(1, 3)), *size, int(rng.integers(1, 20)))
     filters = int(rng.choice([1, 7, 16, 19]))
@@ -128,7 +68,7 @@ def test_many_pixels_equal_the_reference(name: str, kernel: int, seed: int) -> N
 
 @given(rng=generators, profile=profiles)
 def test_split_form_is_bit_equal(rng: Generator, profile: Profile) -> None:
-    case = legal_case(rng, profile, "int16")
+    case = small_conv2d_case(rng, profile, "int16")
     np.testing.assert_array_equal(RUN["conv2d_a8w16_split"](case), RUN["conv2d_a8w16"](case))
 
 
@@ -142,7 +82,7 @@ def test_int64_blocks_equal_int32_where_both_are_safe(rng: Generator) -> None:
 
 @given(rng=generators, profile=profiles)
 def test_int8_weights_widened_to_int16_change_nothing(rng: Generator, profile: Profile) -> None:
-    case = legal_case(rng, profile, "int8")
+    case = small_conv2d_case(rng, profile, "int8")
     wide = RUN["conv2d_a8w16"]({**case, "weights": case["weights"].astype(np.int16)})
     np.testing.assert_array_equal(wide, RUN["conv2d_a8w8"](case))
 
@@ -327,7 +267,7 @@ MUTANTS: dict[str, Callable[[Case], NDArray[np.int8]]] = {
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=tuple(MUTANTS))
 def test_the_comparison_catches(mutant: Callable[[Case], NDArray[np.int8]]) -> None:
     spec = BY_NAME["conv2d_a8w16"]
-    assert is_caught(mutant, spec, lambda rng: legal_case(rng, any_profile(rng), "int16"))
+    assert is_caught(mutant, spec, lambda rng: small_conv2d_case(rng, any_profile(rng), "int16"))
 
 
 def test_the_unbroken_twin_of_the_mutants_passes() -> None:

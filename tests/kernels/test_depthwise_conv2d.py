@@ -9,20 +9,13 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.depthwise_conv2d import depthwise_case
+from fxpgrad.conformance.cases.numbers import any_profile, clamp_bounds, integers, zero_point
 from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.depthwise_conv2d.depthwise_conv2d import SPECS
 from fxpgrad_kernels.depthwise_conv2d.depthwise_conv2d_ref import depthwise_accumulator_ref
-from tests.kernels.legal_numbers import (
-    any_profile,
-    clamp_bounds,
-    every_profile,
-    generators,
-    integers,
-    profiles,
-    requantization,
-    zero_point,
-)
+from tests.kernels.drawn import every_profile, generators, profiles
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught, reference_of
 
 BY_NAME = {spec.name: spec for spec in SPECS}
@@ -34,63 +27,11 @@ WEIGHTS = {
 every_kernel = pytest.mark.parametrize("name", BY_NAME)
 
 
-def legal_case(
-    rng: np.random.Generator, profile: Profile, weights_dtype: str, *, vectors: bool = False
-) -> dict[str, Any]:
-    """Return legal arguments: padding up to twice the kernel, any output size, any multiplicity.
-
-    With `vectors`, sizes at which vectors, tiles of pixels and blocks of taps are whole, or just not.
-    """
-    height, width, channels = (int(n) for n in rng.integers(1, (6, 6, 5)))
-    if rng.random() < 0.1:
-        channels = int(rng.choice([17, 50]))
-    outputs = channels * int(rng.choice([1, 1, 1, 2, 3]))
-    taps = rng.choice([1, 2, 3, 3, 4], 2)
-    if vectors:
-        height, width = (int(n) for n in rng.integers(1, (8, 20)))
-        channels = int(rng.choice([3, 6, 8, 12, 15, 16, 24, 31, 32, 40, 48, 64]))
-        outputs = channels * int(rng.choice([1, 1, 1, 1, 2]))
-        taps = rng.choice([1, 3, 3, 3, 5, 7], 2)
-    geometry = {
-        "stride_h": int(rng.integers(1, 4)),
-        "stride_w": int(rng.integers(1, 4)),
-        "pad_top": int(rng.integers(0, 5)),
-        "pad_left": int(rng.integers(0, 5)),
-        "dilation_h": int(rng.choice([1, 1, 2, 3])),
-        "dilation_w": int(rng.choice([1, 1, 2, 3])),
-    }
-    weights = integers(rng, (1, *taps, outputs), weights_dtype)
-    accumulator_bits = 64 if profile.accumulator_bits == 64 or rng.random() < 0.3 else 32
-    # What the products may add; an int32 sum is legal only if it fits with the bias.
-    reach = 255 * int(np.abs(weights.astype(np.int64)).max()) * int(taps.prod())
-    room = 2**31 - 1 - (reach if accumulator_bits == 32 else 0)
-    scale = rng.choice([1, 300, max(reach // 2, 1), room])
-    bias = rng.integers(-scale, scale + 1, outputs)
-    if rng.random() < 0.2:
-        bias = rng.choice([-room, room], outputs)
-    output_size = tuple(int(n) for n in rng.integers(1, (6, 16) if vectors else (4, 6)))
-    batch = int(rng.integers(1, 3))
-    return {
-        "input": integers(rng, (batch, height, width, channels), "int8"),
-        "weights": weights,
-        "bias": bias.astype(np.int32),
-        **requantization(rng, profile, outputs, float(max(np.abs(bias).max(), reach // 4))),
-        **geometry,
-        "input_zero_point": zero_point(rng),
-        "output_zero_point": zero_point(rng),
-        **clamp_bounds(rng),
-        "rounding": int(profile.rounding),
-        "accumulator_bits": accumulator_bits,
-        "output_size": output_size,
-        "output_shape": (batch, *output_size, outputs),
-    }
-
-
 @every_profile
 @given(rng=generators)
 def test_depthwise_conv2d_equals_its_reference(rng: np.random.Generator, profile: Profile) -> None:
     name = str(rng.choice(tuple(WEIGHTS)))
-    case = legal_case(rng, profile, WEIGHTS[name])
+    case = depthwise_case(rng, profile, WEIGHTS[name])
     check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), case)
 
 
@@ -100,7 +41,7 @@ def test_depthwise_conv2d_equals_its_reference_at_the_ends_of_vectors(
     rng: np.random.Generator, profile: Profile
 ) -> None:
     name = str(rng.choice(["depthwise_conv2d_a8w8", "depthwise_conv2d_a8w16"]))
-    case = legal_case(rng, profile, WEIGHTS[name], vectors=True)
+    case = depthwise_case(rng, profile, WEIGHTS[name], vectors=True)
     check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), case)
 
 
@@ -135,7 +76,7 @@ def test_every_right_shift_and_tie_is_rounded_as_defined(rounding: int) -> None:
 
 @given(rng=generators, profile=profiles)
 def test_two_int8_passes_give_the_bits_of_one_int16_pass(rng: np.random.Generator, profile: Profile) -> None:
-    case = legal_case(rng, profile, "int16")
+    case = depthwise_case(rng, profile, "int16")
     whole = by_kernel(BY_NAME["depthwise_conv2d_a8w16"])(case)
     split = by_kernel(BY_NAME["depthwise_conv2d_a8w16_split"])(case)
     np.testing.assert_array_equal(split, whole)
@@ -143,7 +84,7 @@ def test_two_int8_passes_give_the_bits_of_one_int16_pass(rng: np.random.Generato
 
 @given(rng=generators, profile=profiles)
 def test_int8_weights_widened_to_int16_change_nothing(rng: np.random.Generator, profile: Profile) -> None:
-    case = legal_case(rng, profile, "int8")
+    case = depthwise_case(rng, profile, "int8")
     narrow = by_kernel(BY_NAME["depthwise_conv2d_a8w8"])(case)
     wide = by_kernel(BY_NAME["depthwise_conv2d_a8w16"])({**case, "weights": case["weights"].astype(np.int16)})
     np.testing.assert_array_equal(wide, narrow)
@@ -189,7 +130,7 @@ def finish(case: Case, accumulator: NDArray[np.int64]) -> NDArray[np.int8]:
 
 @given(rng=generators, profile=profiles)
 def test_depthwise_conv2d_is_a_grouped_convolution(rng: np.random.Generator, profile: Profile) -> None:
-    case = legal_case(rng, profile, "int16")
+    case = depthwise_case(rng, profile, "int16")
     expected = finish(case, dense_accumulator(case))
     np.testing.assert_array_equal(by_kernel(BY_NAME["depthwise_conv2d_a8w16"])(case), expected)
 
@@ -197,7 +138,7 @@ def test_depthwise_conv2d_is_a_grouped_convolution(rng: np.random.Generator, pro
 @every_kernel
 @given(rng=generators, profile=profiles)
 def test_images_of_a_batch_do_not_touch(name: str, rng: np.random.Generator, profile: Profile) -> None:
-    case = legal_case(rng, profile, WEIGHTS[name])
+    case = depthwise_case(rng, profile, WEIGHTS[name])
     run = by_kernel(BY_NAME[name])
     together = run(case)
     alone = {**case, "output_shape": (1, *case["output_shape"][1:])}
@@ -210,7 +151,7 @@ def test_images_of_a_batch_do_not_touch(name: str, rng: np.random.Generator, pro
 def test_a_window_outside_the_image_gives_the_bias(
     name: str, rng: np.random.Generator, profile: Profile
 ) -> None:
-    case = legal_case(rng, profile, WEIGHTS[name])
+    case = depthwise_case(rng, profile, WEIGHTS[name])
     case = {**case, "pad_top": 1000}
     bias_only = np.broadcast_to(case["bias"].astype(np.int64), case["output_shape"])
     np.testing.assert_array_equal(by_kernel(BY_NAME[name])(case), finish(case, bias_only))
@@ -221,7 +162,7 @@ def test_a_window_outside_the_image_gives_the_bias(
 def test_an_image_of_zero_points_gives_the_bias(
     name: str, rng: np.random.Generator, profile: Profile
 ) -> None:
-    case = legal_case(rng, profile, WEIGHTS[name])
+    case = depthwise_case(rng, profile, WEIGHTS[name])
     case = {**case, "input": np.full_like(case["input"], case["input_zero_point"])}
     bias_only = np.broadcast_to(case["bias"].astype(np.int64), case["output_shape"])
     np.testing.assert_array_equal(by_kernel(BY_NAME[name])(case), finish(case, bias_only))
@@ -317,14 +258,14 @@ MUTANTS = (
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_the_comparison_catches(mutant: Any) -> None:
     spec = BY_NAME["depthwise_conv2d_a8w8"]
-    assert is_caught(mutant, spec, lambda rng: legal_case(rng, any_profile(rng), "int8"))
+    assert is_caught(mutant, spec, lambda rng: depthwise_case(rng, any_profile(rng), "int8"))
 
 
 def test_the_unbroken_twin_of_the_mutants_passes() -> None:
     spec = BY_NAME["depthwise_conv2d_a8w8"]
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        case = legal_case(rng, any_profile(rng), "int8")
+        case = depthwise_case(rng, any_profile(rng), "int8")
         np.testing.assert_array_equal(finish(case, accumulator_of(case)), reference_of(spec, case))
 
 
@@ -332,7 +273,7 @@ def test_the_unbroken_twin_of_the_mutants_passes() -> None:
 def test_the_default_output_size_pads_both_ends_alike(name: str) -> None:
     for seed in range(50):
         rng = np.random.default_rng(seed)
-        case = legal_case(rng, any_profile(rng), WEIGHTS[name])
+        case = depthwise_case(rng, any_profile(rng), WEIGHTS[name])
         taps = case["weights"].shape[1:3]
         case |= {"pad_top": taps[0] * 3, "pad_left": taps[1] * 3}
         del case["output_size"]

@@ -9,66 +9,16 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.elementwise import add_case, add_case_16
+from fxpgrad.conformance.cases.numbers import any_profile, integers
 from fxpgrad_kernels.arithmetic.profiles import PROFILES, Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.elementwise.elementwise import SPECS
 from fxpgrad_kernels.spec import KernelSpec
-from tests.kernels.legal_numbers import (
-    any_profile,
-    clamp_bounds,
-    every_profile,
-    generators,
-    integers,
-    profiles,
-    requantization,
-    zero_point,
-)
+from tests.kernels.drawn import every_profile, generators, profiles
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
 ADD, SUB, ADD_16, SUB_16, MIXED, MIXED_16 = SPECS
-
-
-def add_case(rng: np.random.Generator, profile: Profile) -> dict[str, Any]:
-    """Return operands with three pairs: those of real scales, or any legal ones."""
-    n = int(rng.integers(1, 40))
-    left_shift = 20 if rng.random() < 0.8 else int(rng.integers(0, 23))
-    operands = requantization(rng, profile, 2, 2.0 ** (8 + left_shift), 2.0 ** (7 + left_shift))
-    result = requantization(rng, profile, 1, 2.0 ** (8 + left_shift))
-    if rng.random() < 0.3:  # exact halves of equal scales: ties of the output's rounding
-        operands["multiplier"][:] = 2**30
-        operands["shift"][:] = 0
-        result["multiplier"][:] = 2**30
-        result["shift"][:] = max(-left_shift, profile.shift_low) + int(rng.integers(0, 3))
-    return {
-        "input_a": integers(rng, (n,), "int8"),
-        "input_b": integers(rng, (n,), "int8"),
-        **{key: np.concatenate([operands[key], result[key]]) for key in operands},
-        "input_a_zero_point": zero_point(rng),
-        "input_b_zero_point": zero_point(rng),
-        "output_zero_point": zero_point(rng),
-        "left_shift": left_shift,
-        **clamp_bounds(rng),
-        "rounding": int(profile.rounding),
-        "output_shape": (n,),
-    }
-
-
-def case_of_16_bits(rng: np.random.Generator, profile: Profile) -> dict[str, Any]:
-    """Return int16 operands with three pairs."""
-    n, left_shift = int(rng.integers(1, 40)), 15 if rng.random() < 0.8 else int(rng.integers(0, 16))
-    operands = requantization(rng, profile, 2, 2.0 ** (16 + left_shift), 2.0 ** (15 + left_shift))
-    result = requantization(rng, profile, 1, 2.0 ** (16 + left_shift), 30_000.0)
-    low, high = sorted(int(bound) for bound in rng.integers(-(2**15), 2**15, 2))
-    return {
-        "input_a": integers(rng, (n,), "int16"),
-        "input_b": integers(rng, (n,), "int16"),
-        **{key: np.concatenate([operands[key], result[key]]) for key in operands},
-        "left_shift": left_shift,
-        "clamp_low": low if rng.random() < 0.4 else -(2**15),
-        "clamp_high": high if rng.random() < 0.4 else 2**15 - 1,
-        "rounding": int(profile.rounding),
-        "output_shape": (n,),
-    }
 
 
 def draw(rng: np.random.Generator) -> dict[str, Any]:
@@ -76,7 +26,7 @@ def draw(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def draw_16(rng: np.random.Generator) -> dict[str, Any]:
-    return case_of_16_bits(rng, any_profile(rng))
+    return add_case_16(rng, any_profile(rng))
 
 
 @every_profile
@@ -97,7 +47,7 @@ def test_subtract_equals_its_reference(rng: np.random.Generator, profile: Profil
 def test_sums_of_16_bits_equal_their_reference(
     rng: np.random.Generator, profile: Profile, spec: KernelSpec
 ) -> None:
-    check_equals_reference(spec, by_kernel(spec), case_of_16_bits(rng, profile))
+    check_equals_reference(spec, by_kernel(spec), add_case_16(rng, profile))
 
 
 @every_profile
@@ -106,7 +56,7 @@ def test_mixed_adds_equal_their_reference(rng: np.random.Generator, profile: Pro
     case = {**add_case(rng, profile), "operand_rounding": int(other.rounding)}
     case["shift"] = np.clip(case["shift"], other.shift_low, other.shift_high)
     check_equals_reference(MIXED, by_kernel(MIXED), case)
-    case = {**case_of_16_bits(rng, profile), "operand_rounding": int(other.rounding)}
+    case = {**add_case_16(rng, profile), "operand_rounding": int(other.rounding)}
     case["shift"] = np.clip(case["shift"], other.shift_low, other.shift_high)
     check_equals_reference(MIXED_16, by_kernel(MIXED_16), case)
 
@@ -120,7 +70,7 @@ def test_a_mixed_add_of_one_rounding_is_add(rng: np.random.Generator, profile: P
 
 @given(rng=generators, profile=profiles)
 def test_sums_longer_than_one_stretch(rng: np.random.Generator, profile: Profile) -> None:
-    for spec, make, dtype in ((ADD, add_case, "int8"), (SUB_16, case_of_16_bits, "int16")):
+    for spec, make, dtype in ((ADD, add_case, "int8"), (SUB_16, add_case_16, "int16")):
         case = {**make(rng, profile), "output_shape": (600,)}
         case |= {name: integers(rng, (600,), dtype) for name in ("input_a", "input_b")}
         check_equals_reference(spec, by_kernel(spec), case)
@@ -261,7 +211,7 @@ def test_the_comparison_of_16_bits_catches(mutant: Any) -> None:
 
 def test_the_comparison_catches_roundings_swapped() -> None:
     def draw_mixed(rng: np.random.Generator) -> Case:
-        return {**case_of_16_bits(rng, PROFILES["tflite_double"]), "operand_rounding": 2}
+        return {**add_case_16(rng, PROFILES["tflite_double"]), "operand_rounding": 2}
 
     def swapped(case: Case) -> NDArray[np.int8]:
         return by_kernel(MIXED_16)({**case, "operand_rounding": 0, "rounding": 2})

@@ -10,80 +10,24 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.elementwise import multiply_case, prelu_case, squared_difference_case
+from fxpgrad.conformance.cases.numbers import any_profile, integers
 from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.elementwise import multiply, prelu, selection
 from fxpgrad_kernels.spec import KernelSpec
-from tests.kernels.legal_numbers import (
-    any_profile,
-    every_profile,
-    generators,
-    integers,
-    profiles,
-    requantization,
-    zero_point,
-)
+from tests.kernels.drawn import every_profile, generators, profiles
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
 MUL, MUL_16, SQUARE, SQUARE_16 = multiply.SPECS
 PRELU, PRELU_16 = prelu.SPECS
 
 
-def width(spec: KernelSpec) -> int:
-    return int(np.iinfo(spec.arguments[0].dtype).bits)
-
-
-def multiply_case(rng: np.random.Generator, profile: Profile, spec: KernelSpec) -> dict[str, Any]:
-    bits, n = width(spec), int(rng.integers(1, 40)) if rng.random() < 0.9 else 600
-    low, high = sorted(int(bound) for bound in rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), 2))
-    return {
-        "input_a": integers(rng, (n,), f"int{bits}"),
-        "input_b": integers(rng, (n,), f"int{bits}"),
-        **requantization(rng, profile, 1, 2.0 ** (2 * bits - 2), 2.0 ** (bits - 1)),
-        **points(rng, bits, "input_a", "input_b", "output"),
-        "clamp_low": low if rng.random() < 0.4 else -(2 ** (bits - 1)),
-        "clamp_high": high if rng.random() < 0.4 else 2 ** (bits - 1) - 1,
-        "rounding": int(profile.rounding),
-        "output_shape": (n,),
-    }
-
-
-def points(rng: np.random.Generator, bits: int, *names: str) -> dict[str, int]:
-    return {f"{name}_zero_point": zero_point(rng) if bits == 8 else 0 for name in names}
-
-
-def square_case(rng: np.random.Generator, profile: Profile, spec: KernelSpec) -> dict[str, Any]:
-    case = multiply_case(rng, profile, spec)
-    bits = width(spec)
-    left = (7 if bits == 8 else 0) if rng.random() < 0.8 else int(rng.integers(0, 16))
-    pairs = requantization(rng, profile, 2, 2.0 ** (bits + left), 2.0 ** (bits - 1 + left))
-    result = requantization(rng, profile, 1, 2.0 ** (2 * (bits - 1 + left)), 2.0 ** (bits - 1))
-    return {
-        **{key: value for key, value in case.items() if not key.startswith("clamp")},
-        **{key: np.concatenate([pairs[key], result[key]]) for key in pairs},
-        "left_shift": left,
-    }
-
-
-def prelu_case(rng: np.random.Generator, profile: Profile, spec: KernelSpec) -> dict[str, Any]:
-    bits, n = width(spec), int(rng.integers(1, 60))
-    first = requantization(rng, profile, 1, 2.0 ** (bits - 1), 2.0 ** (bits - 1))
-    second = requantization(rng, profile, 1, 2.0 ** (bits + 6), 2.0 ** (bits - 1))
-    return {
-        "input": integers(rng, (n,), f"int{bits}"),
-        "slope": integers(rng, (n,), "int8"),
-        **{key: np.concatenate([first[key], second[key]]) for key in first},
-        **points(rng, 8, "input", "slope", "output"),
-        "rounding": int(profile.rounding),
-        "output_shape": (n,),
-    }
-
-
 CASES: list[tuple[KernelSpec, Callable[..., dict[str, Any]]]] = [
     (MUL, multiply_case),
     (MUL_16, multiply_case),
-    (SQUARE, square_case),
-    (SQUARE_16, square_case),
+    (SQUARE, squared_difference_case),
+    (SQUARE_16, squared_difference_case),
     (PRELU, prelu_case),
     (PRELU_16, prelu_case),
 ]
@@ -95,7 +39,7 @@ CASES: list[tuple[KernelSpec, Callable[..., dict[str, Any]]]] = [
 def test_product_equals_its_reference(
     rng: np.random.Generator, profile: Profile, spec: KernelSpec, make: Callable[..., dict[str, Any]]
 ) -> None:
-    check_equals_reference(spec, by_kernel(spec), make(rng, profile, spec))
+    check_equals_reference(spec, by_kernel(spec), make(spec, rng, profile))
 
 
 @pytest.mark.parametrize("spec", selection.SPECS, ids=[spec.name for spec in selection.SPECS])
@@ -110,8 +54,8 @@ def test_selection_equals_its_reference(rng: np.random.Generator, spec: KernelSp
 
 @given(rng=generators, profile=profiles)
 def test_products_commute(rng: np.random.Generator, profile: Profile) -> None:
-    for spec, make in ((MUL, multiply_case), (SQUARE_16, square_case)):
-        case = make(rng, profile, spec)
+    for spec, make in ((MUL, multiply_case), (SQUARE_16, squared_difference_case)):
+        case = make(spec, rng, profile)
         swapped = {
             **case,
             "input_a": case["input_b"],
@@ -152,15 +96,15 @@ def clipped(case: Case, value: NDArray[np.int64]) -> NDArray[np.int8]:
 
 
 def draw_multiply(rng: np.random.Generator) -> Case:
-    return multiply_case(rng, any_profile(rng), MUL)
+    return multiply_case(MUL, rng, any_profile(rng))
 
 
 def draw_square(rng: np.random.Generator) -> Case:
-    return square_case(rng, any_profile(rng), SQUARE)
+    return squared_difference_case(SQUARE, rng, any_profile(rng))
 
 
 def draw_prelu(rng: np.random.Generator) -> Case:
-    return prelu_case(rng, any_profile(rng), PRELU)
+    return prelu_case(PRELU, rng, any_profile(rng))
 
 
 def without(*names: str) -> Callable[[KernelSpec], Callable[[Case], NDArray[Any]]]:

@@ -10,20 +10,14 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.conv2d import accumulator_bounds
+from fxpgrad.conformance.cases.fully_connected import dense_case
+from fxpgrad.conformance.cases.numbers import any_profile, integers
 from fxpgrad_kernels.arithmetic.profiles import PROFILES, Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.fully_connected.fully_connected import SPECS
 from fxpgrad_kernels.spec import KernelSpec
-from tests.kernels.legal_numbers import (
-    any_profile,
-    clamp_bounds,
-    every_profile,
-    generators,
-    integers,
-    profiles,
-    requantization,
-    zero_point,
-)
+from tests.kernels.drawn import every_profile, generators, profiles
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught, reference_of
 
 BY_NAME: dict[str, KernelSpec] = {spec.name: spec for spec in SPECS}
@@ -34,61 +28,10 @@ every_name = pytest.mark.parametrize("name", NAMES)
 Generator = np.random.Generator
 
 
-def accumulator_bounds(case: Case) -> NDArray[np.int64]:
-    """State the contract's bound again: 128 * sum|w| + |bias - zero point * sum w|, per unit."""
-    w = case["weights"].astype(np.int64)
-    folded = case["bias"].astype(np.int64) - case["input_zero_point"] * w.sum(axis=1)
-    return 128 * abs(w).sum(axis=1) + abs(folded)
-
-
-def sizes(rng: Generator) -> tuple[int, int, int]:
-    """Return (batch, inputs, units): mostly tiny, now and then deep, or across panels and row tiles."""
-    kind = rng.random()
-    if kind < 0.03:
-        depth = int(rng.choice([510, 511, 512, 1020, 1021, int(rng.integers(500, 1500))]))
-        return int(rng.integers(1, 4)), depth, int(rng.integers(1, 4))
-    if kind < 0.1:
-        return int(rng.integers(1, 3)), int(rng.integers(1, 20)), int(rng.choice([15, 16, 17, 32, 33]))
-    if kind < 0.3:  # one row: several panels side by side
-        return 1, int(rng.integers(1, 20)), int(rng.choice([63, 64, 65, 80, 130]))
-    return int(rng.choice([1, 2, 5, 6, 7, 13])), int(rng.integers(1, 30)), int(rng.integers(1, 6))
-
-
-def legal_case(rng: Generator, profile: Profile, weights_dtype: str) -> dict[str, Any]:
-    """Return legal arguments; 32-bit accumulators only where the bound proves them."""
-    batch, depth, units = sizes(rng)
-    weights = integers(rng, (units, depth), weights_dtype)
-    if depth > 500 and rng.random() < 0.5:  # all at the ends: far beyond int32 with 16-bit weights
-        weights = np.full_like(
-            weights, rng.choice([-(2**15), 2**15 - 1]) if weights_dtype == "int16" else -128
-        )
-    reach = int(128 * abs(weights.astype(np.int64)).sum(axis=1).max())
-    size = min(int(rng.choice([1, 300, max(reach // 2, 1), 2**31 - 1], p=[0.3, 0.3, 0.3, 0.1])), 2**31 - 1)
-    bias = rng.integers(-size, size + 1, units)
-    if rng.random() < 0.05:
-        bias = rng.choice([-(2**31), 2**31 - 1], units)
-    case = {
-        "input": integers(rng, (batch, depth), "int8"),
-        "weights": weights,
-        "bias": bias.astype(np.int32),
-        "input_zero_point": zero_point(rng),
-        "output_zero_point": zero_point(rng),
-        **clamp_bounds(rng),
-        "rounding": int(profile.rounding),
-        "output_shape": (batch, units),
-    }
-    greatest = int(accumulator_bounds(case).max())
-    pairs = requantization(rng, profile, units, greatest / 4)
-    if rng.random() < 0.3:  # one pair for the whole tensor
-        pairs = {name: np.full_like(values, values[0]) for name, values in pairs.items()}
-    narrow = greatest < 2**31 and rng.random() < 0.7
-    return {**case, **pairs, "accumulator_bits": 32 if narrow else 64}
-
-
 def any_case(rng: Generator, profile: Profile | None = None) -> tuple[str, dict[str, Any]]:
     """Return the name of a kernel and a legal case for it."""
     name = NAMES[rng.integers(len(NAMES))]
-    return name, legal_case(rng, profile or any_profile(rng), DTYPES[name])
+    return name, dense_case(rng, profile or any_profile(rng), DTYPES[name])
 
 
 def accumulators_of(name: str, case: Case) -> NDArray[np.int32]:
@@ -108,7 +51,7 @@ def test_fully_connected_equals_its_reference(profile: Profile, rng: Generator) 
 @pytest.mark.parametrize("name", sorted(set(BY_NAME) - set(NAMES)))
 @given(rng=generators)
 def test_accumulators_equal_their_reference(name: str, rng: Generator) -> None:
-    case = legal_case(rng, any_profile(rng), DTYPES[name])
+    case = dense_case(rng, any_profile(rng), DTYPES[name])
     check_equals_reference(BY_NAME[name], RUN[name], case)
 
 
@@ -118,7 +61,7 @@ def test_accumulators_equal_their_reference(name: str, rng: Generator) -> None:
 def test_many_rows_equal_the_reference(name: str, batch: int, depth: int) -> None:
     """More rows than are widened at a time, with every number of rows left over."""
     rng = np.random.default_rng([batch, depth])
-    case = legal_case(rng, any_profile(rng), DTYPES[name])
+    case = dense_case(rng, any_profile(rng), DTYPES[name])
     units = int(rng.choice([1, 16, 21]))
     case |= {
         "input": integers(rng, (batch, depth), "int8"),
@@ -132,7 +75,7 @@ def test_many_rows_equal_the_reference(name: str, batch: int, depth: int) -> Non
 
 @given(rng=generators, profile=profiles)
 def test_split_form_is_bit_equal(rng: Generator, profile: Profile) -> None:
-    case = legal_case(rng, profile, "int16")
+    case = dense_case(rng, profile, "int16")
     whole = RUN["fully_connected_a8w16"](case)
     np.testing.assert_array_equal(RUN["fully_connected_a8w16_split"](case), whole)
 
@@ -192,7 +135,7 @@ def test_moving_inputs_and_zero_point_together_changes_nothing(rng: Generator) -
 
 @given(rng=generators, profile=profiles)
 def test_int8_weights_widened_to_int16_change_nothing(rng: Generator, profile: Profile) -> None:
-    case = legal_case(rng, profile, "int8")
+    case = dense_case(rng, profile, "int8")
     wide = RUN["fully_connected_a8w16"]({**case, "weights": case["weights"].astype(np.int16)})
     np.testing.assert_array_equal(wide, RUN["fully_connected_a8w8"](case))
 
@@ -300,7 +243,7 @@ def test_the_comparison_catches(mutant: Callable[[Case], NDArray[np.int8]]) -> N
         """Now and then return a sum far beyond int32 under the one profile that sees it."""
         if rng.random() < 0.05:
             return extreme_case(1500, PROFILES["tflite_16x8"], -(2**15), -128, 64)
-        return legal_case(rng, any_profile(rng), "int16")
+        return dense_case(rng, any_profile(rng), "int16")
 
     assert is_caught(mutant, BY_NAME["fully_connected_a8w16"], draw)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.numbers import any_profile, integers, requantization, zero_point
 from fxpgrad_kernels.arithmetic.profiles import PROFILES, Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.gemm import ends, plain
@@ -18,14 +19,7 @@ from fxpgrad_kernels.gemm.pack import HIGH_BYTE, LOW_BYTE, WHOLE, pack_panel
 from fxpgrad_kernels.gemm.prepare import NO_ROUNDING, prepare_channels, prepare_layer
 from fxpgrad_kernels.gemm.tile import ROWS, multiply_tiles
 from fxpgrad_kernels.jit import kernel, llvm_ir
-from tests.kernels.legal_numbers import (
-    any_profile,
-    every_profile,
-    generators,
-    integers,
-    requantization,
-    zero_point,
-)
+from tests.kernels.drawn import every_profile, generators
 
 Generator = np.random.Generator
 Array = NDArray[Any]

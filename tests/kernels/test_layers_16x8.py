@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.layers_16x8 import layer_16x8_case
+from fxpgrad.conformance.cases.numbers import any_profile
 from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.registry import kernel_named
-from tests.kernels.legal_numbers import any_profile, every_profile, generators, integers, requantization
+from tests.kernels.drawn import every_profile, generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught, reference_of
 
 NAMES = ("conv2d_a16w8", "depthwise_conv2d_a16w8", "fully_connected_a16w8", "transpose_conv2d_a16w8")
@@ -21,71 +23,17 @@ Generator = np.random.Generator
 every_name = pytest.mark.parametrize("name", NAMES)
 
 
-def wide_clamps(rng: Generator) -> dict[str, int]:
-    """Return clamp_low <= clamp_high within int16; usually the whole range."""
-    if rng.random() < 0.6:
-        return {"clamp_low": -(2**15), "clamp_high": 2**15 - 1}
-    low, high = sorted(int(bound) for bound in rng.integers(-(2**15), 2**15, 2))
-    return {"clamp_low": low, "clamp_high": high}
-
-
-def geometry(rng: Generator, name: str) -> dict[str, int]:
-    """Return strides, padding and, where the layer has them, dilations and groups."""
-    found = {key: int(rng.choice([1, 1, 2, 3])) for key in ("stride_h", "stride_w")}
-    found |= {key: int(rng.choice([0, 1, 2, 5])) for key in ("pad_top", "pad_left")}
-    if not name.startswith("transpose"):
-        found |= {key: int(rng.choice([1, 1, 2, 3])) for key in ("dilation_h", "dilation_w")}
-    if name.startswith("conv2d"):
-        found["groups"] = int(rng.choice([1, 1, 2, 3]))
-    return found
-
-
-def legal_case(name: str, rng: Generator, profile: Profile) -> dict[str, Any]:
-    """Return legal arguments: any padding, depths beyond one int32 block, biases beyond int32."""
-    batch, height, width, channels = (int(n) for n in rng.integers((1, 1, 1, 1), (3, 6, 6, 5)))
-    kh, kw, factor = (int(n) for n in rng.integers(1, 4, 3))
-    size = tuple(int(n) for n in rng.integers(1, 5, 2))
-    if name.startswith("fully_connected"):
-        depth = int(rng.choice([1, 7, 30, 510, 511, 512, 1100]))
-        case: dict[str, Any] = {
-            "input": integers(rng, (batch, depth), "int16"),
-            "weights": integers(rng, (factor, depth), "int8"),
-            "output_shape": (batch, factor),
-            "input_zero_point": int(rng.choice([0, 0, -(2**15), 77, 2**15 - 1])),
-            "output_zero_point": int(rng.choice([0, 0, -(2**15), -5, 2**15 - 1])),
-        }
-        outputs = factor
-    else:
-        places = geometry(rng, name)
-        groups = places.get("groups", 1)
-        outputs = channels * groups * factor if name.startswith("depthwise") else groups * factor
-        shape = (outputs, kh, kw, channels)
-        if name.startswith("depthwise"):
-            shape = (1, kh, kw, outputs)
-        case = {
-            "input": integers(rng, (batch, height, width, channels * groups), "int16"),
-            "weights": integers(rng, shape, "int8"),
-            **places,
-            "output_size": size,
-            "output_shape": (batch, *size, outputs),
-        }
-    reach = int(rng.choice([1, 3000, 2**24, 2**33, 2**46]))
-    case["bias"] = rng.integers(-reach, reach + 1, outputs)
-    pairs = requantization(rng, profile, outputs, 2.0**24, 20000.0)
-    return {**case, **pairs, **wide_clamps(rng), "rounding": int(profile.rounding)}
-
-
 @every_name
 @every_profile
 @given(rng=generators)
 def test_layer_16x8_equals_its_reference(name: str, profile: Profile, rng: Generator) -> None:
-    check_equals_reference(kernel_named(name), RUN[name], legal_case(name, rng, profile))
+    check_equals_reference(kernel_named(name), RUN[name], layer_16x8_case(name, rng, profile))
 
 
 @every_name
 @given(rng=generators)
 def test_batch_rows_are_independent(name: str, rng: Generator) -> None:
-    case = legal_case(name, rng, any_profile(rng))
+    case = layer_16x8_case(name, rng, any_profile(rng))
     order = rng.integers(0, len(case["input"]), 3)
     chosen = {"input": case["input"][order], "output_shape": (3, *case["output_shape"][1:])}
     np.testing.assert_array_equal(RUN[name]({**case, **chosen}), RUN[name](case)[order])
@@ -93,7 +41,7 @@ def test_batch_rows_are_independent(name: str, rng: Generator) -> None:
 
 @given(rng=generators)
 def test_conv1x1_equals_fully_connected_per_pixel(rng: Generator) -> None:
-    dense = legal_case("fully_connected_a16w8", rng, any_profile(rng))
+    dense = layer_16x8_case("fully_connected_a16w8", rng, any_profile(rng))
     dense |= {"input_zero_point": 0, "output_zero_point": 0}
     image = {
         **dense,
@@ -109,7 +57,7 @@ def test_conv1x1_equals_fully_connected_per_pixel(rng: Generator) -> None:
 
 @given(rng=generators)
 def test_depthwise_equals_a_convolution_with_one_group_for_each_channel(rng: Generator) -> None:
-    case = legal_case("depthwise_conv2d_a16w8", rng, any_profile(rng))
+    case = layer_16x8_case("depthwise_conv2d_a16w8", rng, any_profile(rng))
     filters = case["weights"][0].transpose(2, 0, 1)[..., None]
     grouped = {**case, "weights": filters, "groups": case["input"].shape[3]}
     np.testing.assert_array_equal(RUN["conv2d_a16w8"](grouped), RUN["depthwise_conv2d_a16w8"](case))
@@ -117,7 +65,7 @@ def test_depthwise_equals_a_convolution_with_one_group_for_each_channel(rng: Gen
 
 @given(rng=generators)
 def test_transposed_convolution_of_stride_1_is_a_convolution_with_flipped_filters(rng: Generator) -> None:
-    case = legal_case("transpose_conv2d_a16w8", rng, any_profile(rng))
+    case = layer_16x8_case("transpose_conv2d_a16w8", rng, any_profile(rng))
     case |= {"stride_h": 1, "stride_w": 1, "pad_top": 0, "pad_left": 0}
     _, kh, kw, _ = case["weights"].shape
     flipped = {
@@ -174,11 +122,13 @@ MUTANTS = {
 @pytest.mark.parametrize(("name", "changes"), MUTANTS.values(), ids=tuple(MUTANTS))
 def test_the_comparison_catches(name: str, changes: dict[str, Any]) -> None:
     spec = kernel_named(name)
-    assert is_caught(changed(name, **changes), spec, lambda rng: legal_case(name, rng, any_profile(rng)))
+    assert is_caught(changed(name, **changes), spec, lambda rng: layer_16x8_case(name, rng, any_profile(rng)))
 
 
 def test_the_unbroken_twin_of_the_mutants_passes() -> None:
     for name in NAMES:
         for seed in range(10):
             rng = np.random.default_rng(seed)
-            check_equals_reference(kernel_named(name), changed(name), legal_case(name, rng, any_profile(rng)))
+            check_equals_reference(
+                kernel_named(name), changed(name), layer_16x8_case(name, rng, any_profile(rng))
+            )

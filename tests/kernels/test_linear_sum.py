@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.numbers import clamp_bounds, zero_point
 from fxpgrad.program.multiplier import derive_multiplier
 from fxpgrad_kernels.arithmetic.profiles import Rounding
 from fxpgrad_kernels.elementwise.elementwise import SPECS
 from fxpgrad_kernels.elementwise.linear_blocks import BLOCK
-from tests.kernels.legal_numbers import clamp_bounds, generators, zero_point
+from tests.kernels.drawn import generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference
 
 ADD, SUB = SPECS[0], SPECS[1]

@@ -8,47 +8,26 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from fxpgrad.conformance.cases.lookup import lookup_case, sigmoid_case
 from fxpgrad_kernels.lookup import lookup, sigmoid
 from fxpgrad_kernels.spec import KernelSpec
-from tests.kernels.legal_numbers import generators, integers
+from tests.kernels.drawn import draw_of, generators
 from tests.kernels.spec_call import by_kernel, check_equals_reference, is_caught
 
 (LOOKUP,) = lookup.SPECS
 LOGISTIC, TANH = sigmoid.SPECS
-
-
-def lookup_case(rng: np.random.Generator) -> dict[str, Any]:
-    n = int(rng.integers(1, 100))
-    table = integers(rng, (256,), "int8")
-    return {"input": integers(rng, (n,), "int8"), "table": table, "output_shape": (n,)}
-
-
-def sigmoid_case(rng: np.random.Generator) -> dict[str, Any]:
-    n = int(rng.integers(1, 60))
-    table = rng.integers(2**15, 2**16, 256)
-    kind = rng.integers(3)
-    if kind == 0:
-        table.sort()
-    elif kind == 1:
-        table[:] = rng.choice([2**15, 2**16 - 1], 256)
-    return {
-        "input": integers(rng, (n,), "int16"),
-        "table": table.astype(np.int32),
-        "input_multiplier": int(rng.choice([0, 1, 3, 6, 2**15 - 1, rng.integers(2**14, 2**15)])),
-        "input_shift": int(rng.choice([0, 1, 31, rng.integers(0, 32)])),
-        "output_shape": (n,),
-    }
+draw_lookup, draw_sigmoid = draw_of(LOOKUP, lookup_case), draw_of(LOGISTIC, sigmoid_case)
 
 
 @given(rng=generators)
 def test_lookup_equals_its_reference(rng: np.random.Generator) -> None:
-    check_equals_reference(LOOKUP, by_kernel(LOOKUP), lookup_case(rng))
+    check_equals_reference(LOOKUP, by_kernel(LOOKUP), draw_lookup(rng))
 
 
 @pytest.mark.parametrize("spec", [LOGISTIC, TANH], ids=["logistic", "tanh"])
 @given(rng=generators)
 def test_interpolation_equals_its_reference(rng: np.random.Generator, spec: KernelSpec) -> None:
-    check_equals_reference(spec, by_kernel(spec), sigmoid_case(rng))
+    check_equals_reference(spec, by_kernel(spec), draw_sigmoid(rng))
 
 
 def test_every_value_finds_its_own_entry() -> None:
@@ -81,9 +60,9 @@ SIGMOID_MUTANTS = {
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
 def test_the_comparison_catches(mutant: Any) -> None:
-    assert is_caught(mutant, LOOKUP, lookup_case)
+    assert is_caught(mutant, LOOKUP, draw_lookup)
 
 
 @pytest.mark.parametrize("mutant", SIGMOID_MUTANTS.values(), ids=SIGMOID_MUTANTS)
 def test_the_comparison_of_interpolations_catches(mutant: Any) -> None:
-    assert is_caught(mutant, LOGISTIC, sigmoid_case)
+    assert is_caught(mutant, LOGISTIC, draw_sigmoid)

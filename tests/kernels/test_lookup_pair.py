@@ -9,23 +9,15 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.lookup import lookup_pair_case
 from fxpgrad_kernels.lookup_pair.lookup_pair import SPECS
-from tests.kernels.legal_numbers import generators, integers
+from tests.kernels.drawn import draw_of, generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
 (LOOKUP_PAIR,) = SPECS
+draw = draw_of(LOOKUP_PAIR, lookup_pair_case)
 VALUES = np.arange(-128, 128)
 EVERY_A, EVERY_B = (grid.ravel().astype(np.int8) for grid in np.meshgrid(VALUES, VALUES, indexing="ij"))
-
-
-def draw(rng: np.random.Generator) -> dict[str, Any]:
-    n = int(rng.integers(1, 60))
-    return {
-        "input_a": integers(rng, (n,), "int8"),
-        "input_b": integers(rng, (n,), "int8"),
-        "table": integers(rng, (65536,), "int8"),
-        "output_shape": (n,),
-    }
 
 
 def every_pair(table: NDArray[np.int8]) -> dict[str, Any]:

@@ -11,69 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.narrow_accumulator import narrow_case
+from fxpgrad.conformance.cases.numbers import any_profile
 from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.narrow_accumulator.narrow_accumulator import SPECS
 from fxpgrad_kernels.narrow_accumulator.narrow_accumulator_ref import accumulate
 from fxpgrad_kernels.registry import kernel_named
-from tests.kernels.legal_numbers import (
-    any_profile,
-    clamp_bounds,
-    generators,
-    integers,
-    profiles,
-    requantization,
-    zero_point,
-)
+from tests.kernels.drawn import generators, profiles
 from tests.kernels.spec_call import Case, by_kernel
 
 BY_NAME = {spec.name: spec for spec in SPECS}
 every_name = pytest.mark.parametrize("name", BY_NAME)
 Generator = np.random.Generator
 Result = tuple[NDArray[np.int8], NDArray[np.int64]]
-
-
-def legal_case(name: str, rng: Generator, profile: Profile) -> dict[str, Any]:
-    """Return legal arguments; sums and biases of about the size of the accumulator, or far beyond it."""
-    dtype = "int16" if name.endswith("w16") else "int8"
-    batch, height, width, channels = (int(n) for n in rng.integers(1, (3, 5, 5, 5)))
-    kh, kw, factor = (int(n) for n in rng.integers(1, 4, 3))
-    size = tuple(int(n) for n in rng.integers(1, 4, 2))
-    bits = int(rng.choice([8, 31, 32, int(rng.integers(8, 33)), int(rng.integers(12, 24))]))
-    if name.startswith("fully_connected"):
-        outputs, depth = factor, int(rng.integers(1, 40))
-        case: dict[str, Any] = {
-            "input": integers(rng, (batch, depth), "int8"),
-            "output_shape": (batch, factor),
-        }
-        shape: tuple[int, ...] = (factor, depth)
-    else:
-        groups = 1 if name.startswith("depthwise") else int(rng.choice([1, 1, 2, 3]))
-        outputs = factor * (channels if name.startswith("depthwise") else groups)
-        shape = (1, kh, kw, outputs) if name.startswith("depthwise") else (outputs, kh, kw, channels)
-        case = {
-            "input": integers(rng, (batch, height, width, channels * groups), "int8"),
-            **{
-                key: int(rng.choice([1, 1, 2]))
-                for key in ("stride_h", "stride_w", "dilation_h", "dilation_w")
-            },
-            **{key: int(rng.choice([0, 1, 2])) for key in ("pad_top", "pad_left")},
-            **({} if name.startswith("depthwise") else {"groups": groups}),
-            "output_size": size,
-            "output_shape": (batch, *size, outputs),
-        }
-    weights = integers(rng, shape, dtype)
-    if rng.random() < 0.5:  # sums of about the accumulator's size
-        weights = (weights >> int(np.clip(26 - bits, 0, 13 if dtype == "int16" else 5))).astype(dtype)
-    reach = 2 ** int(rng.choice([1, bits - 2, 31]))
-    return {
-        **case,
-        "weights": weights,
-        "bias": rng.integers(-reach, reach, outputs).astype(np.int32),
-        **requantization(rng, profile, outputs, 2.0 ** (bits - 1)),
-        **{"input_zero_point": zero_point(rng), "output_zero_point": zero_point(rng), **clamp_bounds(rng)},
-        **{"rounding": int(profile.rounding), "accumulator_bits": bits, "saturate": int(rng.integers(2))},
-    }
 
 
 def with_statistics(name: str, case: Case) -> Result:
@@ -113,7 +64,7 @@ def check(run: Callable[[str, Case], Result], name: str, case: Case) -> None:
 @every_name
 @given(rng=generators, profile=profiles)
 def test_narrow_accumulator_equals_its_reference(name: str, profile: Profile, rng: Generator) -> None:
-    check(with_statistics, name, legal_case(name, rng, profile))
+    check(with_statistics, name, narrow_case(name, rng, profile))
 
 
 def plain(name: str, case: Case) -> NDArray[Any]:
@@ -125,7 +76,7 @@ def plain(name: str, case: Case) -> NDArray[Any]:
 @every_name
 @given(rng=generators)
 def test_without_overflow_it_is_the_layer_itself(name: str, rng: Generator) -> None:
-    case = legal_case(name, rng, any_profile(rng))
+    case = narrow_case(name, rng, any_profile(rng))
     case["weights"] = case["weights"] >> (8 if name.endswith("w16") else 1)
     case |= {"accumulator_bits": 32, "bias": case["bias"] >> 4}
     output, statistics = with_statistics(name, case)
@@ -136,7 +87,7 @@ def test_without_overflow_it_is_the_layer_itself(name: str, rng: Generator) -> N
 @given(rng=generators)
 def test_wrapped_partial_sums_do_no_harm_to_the_sum_modulo_its_width(rng: Generator) -> None:
     name = "fully_connected_narrow_a8w16"
-    case = legal_case(name, rng, any_profile(rng)) | {"saturate": 0}
+    case = narrow_case(name, rng, any_profile(rng)) | {"saturate": 0}
     exact = (case["input"].astype(np.int64) - case["input_zero_point"]) @ case["weights"].astype(np.int64).T
     half = 2 ** (case["accumulator_bits"] - 1)
     kept = (exact + case["bias"] + half) % (2 * half) - half
@@ -150,7 +101,7 @@ def test_wrapped_partial_sums_do_no_harm_to_the_sum_modulo_its_width(rng: Genera
 def test_a_wider_accumulator_than_the_largest_sum_changes_nothing(
     name: str, rng: Generator, saturate: bool
 ) -> None:
-    case = legal_case(name, rng, any_profile(rng))
+    case = narrow_case(name, rng, any_profile(rng))
     case |= {"accumulator_bits": 32, "bias": case["bias"] >> 8, "saturate": int(saturate)}
     output, statistics = with_statistics(name, case)
     needed = max(8, int(statistics[:, 3].max()).bit_length() + 1)
@@ -222,7 +173,7 @@ def test_the_comparison_catches(mutant: Callable[[str, Case], Result]) -> None:
     name = "fully_connected_narrow_a8w8"
     for seed in range(300):
         rng = np.random.default_rng(seed)
-        case = legal_case(name, rng, any_profile(rng))
+        case = narrow_case(name, rng, any_profile(rng))
         if case["accumulator_bits"] == 8:
             continue
         try:
@@ -236,4 +187,4 @@ def test_the_unbroken_twin_of_the_mutants_passes() -> None:
     for name in BY_NAME:
         for seed in range(5):
             rng = np.random.default_rng(seed)
-            check(by_definition, name, legal_case(name, rng, any_profile(rng)))
+            check(by_definition, name, narrow_case(name, rng, any_profile(rng)))

@@ -11,22 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.softmax import normalization_case
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_scalar
 from fxpgrad_kernels.normalization.normalization import GREATEST_DEPTH, SPECS
 from fxpgrad_kernels.normalization.normalization_ref import inverse_root_ref
-from tests.kernels.legal_numbers import generators, integers, zero_point
+from tests.kernels.drawn import draw_of, generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
 (L2,) = SPECS
-
-
-def case_of(rng: np.random.Generator) -> Case:
-    depth, count = int(rng.choice([1, 2, 3, 17, 300])), int(rng.integers(1, 4))
-    values = integers(rng, (depth * count,), "int8")
-    return {
-        **{"input": values, "depth": depth, "output_shape": values.shape},
-        **{"input_zero_point": zero_point(rng), "rounding": int(rng.integers(4))},
-    }
+case_of = draw_of(L2, normalization_case)
 
 
 @given(rng=generators)

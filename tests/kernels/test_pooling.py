@@ -10,12 +10,10 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.numbers import any_profile, integers
+from fxpgrad.conformance.cases.pooling import window_case
 from fxpgrad_kernels.pooling.pooling import SPECS
-from tests.kernels.legal_numbers import (
-    clamp_bounds,
-    generators,
-    integers,
-)
+from tests.kernels.drawn import draw_of, generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
 BY_NAME = {spec.name: spec for spec in SPECS}
@@ -24,56 +22,23 @@ every_window_kernel = pytest.mark.parametrize(
 )
 
 
-def one_axis(rng: np.random.Generator) -> dict[str, int]:
-    """Return extent, size, stride, padding and output size: every window meets the image."""
-    extent, size, stride = (int(n) for n in rng.integers(1, (7, 5, 4)))
-    padding = int(rng.integers(0, size))
-    most = (extent - 1 + padding) // stride + 1
-    return {
-        "extent": extent,
-        "size": size,
-        "stride": stride,
-        "padding": padding,
-        "output": int(rng.integers(1, most + 1)),
-    }
-
-
 def limits(x: NDArray[Any]) -> dict[str, int]:
     info = np.iinfo(x.dtype)
     return {"clamp_low": int(info.min), "clamp_high": int(info.max)}
 
 
-def window_case(rng: np.random.Generator, name: str = "max_pool2d_a8") -> dict[str, Any]:
-    dtype = f"int{name.rsplit('_a', 1)[1]}"
-    bounds = clamp_bounds(rng)
-    if dtype == "int16":  # the same share of a wider range
-        bounds = {key: bound * 256 + (bound > 0) * 255 for key, bound in bounds.items()}
-    rows, columns = one_axis(rng), one_axis(rng)
-    batch, channels = int(rng.integers(1, 3)), int(rng.choice([1, 2, 3, 17]))
-    return {
-        "input": integers(rng, (batch, rows["extent"], columns["extent"], channels), dtype),
-        "size_h": rows["size"],
-        "size_w": columns["size"],
-        "stride_h": rows["stride"],
-        "stride_w": columns["stride"],
-        "pad_top": rows["padding"],
-        "pad_left": columns["padding"],
-        **bounds,
-        "output_size": (rows["output"], columns["output"]),
-        "output_shape": (batch, rows["output"], columns["output"], channels),
-    }
-
-
 @every_window_kernel
 @given(rng=generators)
 def test_window_pooling_equals_its_reference(name: str, rng: np.random.Generator) -> None:
-    check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), window_case(rng, name))
+    check_equals_reference(
+        BY_NAME[name], by_kernel(BY_NAME[name]), window_case(BY_NAME[name], rng, any_profile(rng))
+    )
 
 
 @every_window_kernel
 @given(rng=generators)
 def test_pooling_a_constant_gives_the_constant(name: str, rng: np.random.Generator) -> None:
-    case = window_case(rng, name)
+    case = window_case(BY_NAME[name], rng, any_profile(rng))
     value = int(rng.integers(-128, 128))
     case = {**case, "input": np.full_like(case["input"], value)}
     expected = np.clip(value, case["clamp_low"], case["clamp_high"])
@@ -92,7 +57,7 @@ def test_a_one_pixel_window_copies(name: str, rng: np.random.Generator) -> None:
 @every_window_kernel
 @given(rng=generators)
 def test_pooling_is_monotone(name: str, rng: np.random.Generator) -> None:
-    case = window_case(rng, name)
+    case = window_case(BY_NAME[name], rng, any_profile(rng))
     dtype = case["input"].dtype
     raised = case["input"].astype(int) + rng.integers(0, 3, case["input"].shape)
     raised = np.minimum(raised, np.iinfo(dtype).max)
@@ -102,7 +67,11 @@ def test_pooling_is_monotone(name: str, rng: np.random.Generator) -> None:
 
 @given(rng=generators)
 def test_average_is_odd_under_a_change_of_sign(rng: np.random.Generator) -> None:
-    case = {**window_case(rng), "clamp_low": -127, "clamp_high": 127}
+    case = {
+        **draw_of(BY_NAME["average_pool2d_a8"], window_case)(rng),
+        "clamp_low": -127,
+        "clamp_high": 127,
+    }
     case["input"] = np.maximum(case["input"], -127)
     run = by_kernel(BY_NAME["average_pool2d_a8"])
     np.testing.assert_array_equal(run({**case, "input": -case["input"]}), -run(case))
@@ -209,11 +178,11 @@ def average_with_ties_up(case: Case) -> NDArray[np.int8]:
 
 @pytest.mark.parametrize("mutant", [max_that_counts_padding_as_zero, max_that_skips_the_clamp])
 def test_the_max_comparison_catches(mutant: Any) -> None:
-    assert is_caught(mutant, BY_NAME["max_pool2d_a8"], window_case)
+    assert is_caught(mutant, BY_NAME["max_pool2d_a8"], draw_of(BY_NAME["max_pool2d_a8"], window_case))
 
 
 @pytest.mark.parametrize(
     "mutant", [average_over_the_padded_count, average_with_ties_to_even, average_with_ties_up]
 )
 def test_the_average_comparison_catches(mutant: Any) -> None:
-    assert is_caught(mutant, BY_NAME["average_pool2d_a8"], window_case)
+    assert is_caught(mutant, BY_NAME["average_pool2d_a8"], draw_of(BY_NAME["average_pool2d_a8"], window_case))

@@ -7,13 +7,14 @@ import itertools
 import numpy as np
 import pytest
 
+from fxpgrad.conformance.cases.numbers import integers
 from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.fully_connected.fully_connected import SPECS
 from fxpgrad_kernels.gemm import plain
 from fxpgrad_kernels.gemm.ends import COLUMNS
 from fxpgrad_kernels.gemm.panels import multiply_panels
 from fxpgrad_kernels.jit import kernel
-from tests.kernels.legal_numbers import every_profile, integers
+from tests.kernels.drawn import every_profile
 from tests.kernels.spec_call import by_kernel, check_equals_reference
 
 BY_NAME = {spec.name: spec for spec in SPECS}

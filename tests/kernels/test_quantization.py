@@ -10,66 +10,26 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.activation import ALL_VALUES, quantize_case
+from fxpgrad.conformance.cases.numbers import any_profile, zero_point
 from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.quantization.quantization import SPECS
 from fxpgrad_kernels.spec import KernelSpec
-from tests.kernels.legal_numbers import (
-    any_profile,
-    every_profile,
-    generators,
-    integers,
-    profiles,
-    requantization,
-    zero_point,
-)
+from tests.kernels.drawn import every_profile, generators, profiles
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
 QUANTIZE = SPECS[0]
-ALL_VALUES = np.arange(-128, 128).astype(np.int8)
-
-
-def quantize_case(rng: np.random.Generator, profile: Profile) -> dict[str, Any]:
-    n = int(rng.integers(1, 60))
-    return {
-        "input": integers(rng, (n,), "int8"),
-        **requantization(rng, profile, 1, 128.0),
-        "input_zero_point": zero_point(rng),
-        "output_zero_point": zero_point(rng),
-        "rounding": int(profile.rounding),
-        "output_shape": (n,),
-    }
 
 
 def draw(rng: np.random.Generator) -> dict[str, Any]:
-    return quantize_case(rng, any_profile(rng))
+    return quantize_case(QUANTIZE, rng, any_profile(rng))
 
 
 @every_profile
 @given(rng=generators)
 def test_quantize_equals_its_reference(rng: np.random.Generator, profile: Profile) -> None:
-    check_equals_reference(QUANTIZE, by_kernel(QUANTIZE), quantize_case(rng, profile))
-
-
-def mixed_case(rng: np.random.Generator, profile: Profile, spec: KernelSpec) -> dict[str, Any]:
-    """Return a case of any two widths; int32 values of every magnitude."""
-    source, target = spec.arguments[0], spec.arguments[3]
-    n = int(rng.integers(1, 60))
-    x = integers(rng, (n,), source.dtype)
-    if source.dtype == "int32":
-        x >>= rng.integers(0, 31, n).astype(np.int32)
-    size, wanted = float(np.abs(x.astype(np.int64)).max()) + 1, np.iinfo(target.dtype).max
-    points = {
-        f"{name}_zero_point": int(rng.choice([0, 0, 3, -5, limit.low, limit.high]))
-        for name, limit in (("input", source), ("output", target))
-    }
-    return {
-        "input": x,
-        **requantization(rng, profile, 1, size, float(wanted)),
-        **points,
-        "rounding": int(profile.rounding),
-        "output_shape": (n,),
-    }
+    check_equals_reference(QUANTIZE, by_kernel(QUANTIZE), quantize_case(QUANTIZE, rng, profile))
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=[spec.name for spec in SPECS])
@@ -78,7 +38,7 @@ def mixed_case(rng: np.random.Generator, profile: Profile, spec: KernelSpec) -> 
 def test_every_quantize_equals_its_reference(
     rng: np.random.Generator, profile: Profile, spec: KernelSpec
 ) -> None:
-    check_equals_reference(spec, by_kernel(spec), mixed_case(rng, profile, spec))
+    check_equals_reference(spec, by_kernel(spec), quantize_case(spec, rng, profile))
 
 
 @given(rng=generators, profile=profiles)
@@ -98,13 +58,13 @@ def test_an_unchanged_quantization_changes_nothing(rng: np.random.Generator, pro
 
 @given(rng=generators, profile=profiles)
 def test_quantize_is_monotone(rng: np.random.Generator, profile: Profile) -> None:
-    case = {**quantize_case(rng, profile), "input": ALL_VALUES, "output_shape": ALL_VALUES.shape}
+    case = {**quantize_case(QUANTIZE, rng, profile), "input": ALL_VALUES, "output_shape": ALL_VALUES.shape}
     assert (np.diff(by_kernel(QUANTIZE)(case).astype(int)) >= 0).all()
 
 
 @given(rng=generators, profile=profiles)
 def test_quantize_is_within_one_of_the_true_quotient(rng: np.random.Generator, profile: Profile) -> None:
-    case = {**quantize_case(rng, profile), "input": ALL_VALUES, "output_shape": ALL_VALUES.shape}
+    case = {**quantize_case(QUANTIZE, rng, profile), "input": ALL_VALUES, "output_shape": ALL_VALUES.shape}
     if profile.accumulator_bits == 64:  # a 16-bit multiplier: keep it exact
         case["multiplier"] = np.array([2**30], np.int32)
     ratio = Fraction(int(case["multiplier"][0])) * Fraction(2) ** (int(case["shift"][0]) - 31)
@@ -147,6 +107,6 @@ def test_the_comparison_catches_a_wrapping_store(spec: KernelSpec) -> None:
         return quantized(case).astype(spec.arguments[3].dtype)
 
     def draw_mixed(rng: np.random.Generator) -> Case:
-        return mixed_case(rng, any_profile(rng), spec)
+        return quantize_case(spec, rng, any_profile(rng))
 
     assert is_caught(wraps, spec, draw_mixed)

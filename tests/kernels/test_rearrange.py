@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
-from fxpgrad_kernels.shape.rearrange import GREATEST_RANK, SPECS
+from fxpgrad.conformance.cases.movement import gather_case, strided_case
+from fxpgrad_kernels.shape.rearrange import SPECS
 from fxpgrad_kernels.shape.rearrange_ref import gather_ref, rearrange_ref
-from fxpgrad_kernels.spec import INT_RANGES, KernelSpec
-from tests.kernels.legal_numbers import generators, integers
+from fxpgrad_kernels.spec import KernelSpec
+from tests.kernels.drawn import draw_of, generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
 BY_NAME = {spec.name: spec for spec in SPECS}
@@ -21,53 +22,10 @@ every_rearrange = pytest.mark.parametrize("spec", SPECS[0::2], ids=lambda spec: 
 every_gather = pytest.mark.parametrize("spec", SPECS[1::2], ids=lambda spec: spec.name)
 
 
-def nested_strides(rng: np.random.Generator, extents: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return steps, in any order of axes and with gaps, for which no two indices meet."""
-    order = rng.permutation(extents.size) if rng.random() < 0.5 else np.arange(extents.size)[::-1]
-    strides, reach = np.zeros(extents.size, np.int64), 0
-    for axis in order:
-        strides[axis] = reach + 1 + (rng.integers(0, 3) if rng.random() < 0.3 else 0)
-        reach += int((extents[axis] - 1) * strides[axis])
-    return strides
-
-
-def rearrange_case(
-    rng: np.random.Generator, spec: KernelSpec = REARRANGE, *, invertible: bool = False
-) -> dict[str, Any]:
-    """Return a box of any rank with gaps and, unless it must be invertible, reversals and repeats."""
-    rank = int(rng.integers(1, GREATEST_RANK + 1))
-    extents = rng.integers(1, 5 if rank < 5 else 3, rank)
-    if rng.random() < 0.3:
-        extents[:-1], extents[-1] = 1, rng.integers(1, 90)  # vector loops and their remainders
-    input_strides, output_strides = nested_strides(rng, extents), nested_strides(rng, extents)
-    if not invertible and rng.random() < 0.6:
-        input_strides = rng.integers(-4, 5, rank)
-    spans = (extents - 1) * input_strides
-    lowest, highest = int(np.minimum(spans, 0).sum()), int(np.maximum(spans, 0).sum())
-    slack = rng.integers(0, 3, 4) * (rng.random() < 0.6)
-    input_elements = highest - lowest + 1 + int(slack[0] + slack[1])
-    output_elements = int(((extents - 1) * output_strides).sum()) + 1 + int(slack[2] + slack[3])
-    samples = int(rng.integers(1, 4))
-    dtype = spec.arguments[0].dtype
-    low, high = INT_RANGES[dtype]
-    return {
-        "input": integers(rng, (samples * input_elements,), dtype),
-        "extents": extents.astype(np.int32),
-        "input_strides": input_strides.astype(np.int32),
-        "output_strides": output_strides.astype(np.int32),
-        "input_elements": input_elements,
-        "output_elements": output_elements,
-        "input_offset": int(slack[0]) - lowest,
-        "output_offset": int(slack[2]),
-        "fill": int(rng.choice([low, -1, 0, 1, high])),
-        "output_shape": (samples * output_elements,),
-    }
-
-
 @every_rearrange
 @given(rng=generators)
 def test_rearrange_equals_its_reference(rng: np.random.Generator, spec: KernelSpec) -> None:
-    check_equals_reference(spec, by_kernel(spec), rearrange_case(rng, spec))
+    check_equals_reference(spec, by_kernel(spec), strided_case(spec, rng))
 
 
 def of_shape(
@@ -103,7 +61,7 @@ def test_rearrange_transposes_reverses_and_repeats() -> None:
 
 @given(rng=generators)
 def test_rearranging_there_and_back_gives_the_covered_elements(rng: np.random.Generator) -> None:
-    case = rearrange_case(rng, invertible=True)
+    case = strided_case(REARRANGE, rng, invertible=True)
     back = {**case, "input": by_kernel(REARRANGE)(case), "output_shape": case["input"].shape}
     for what in ("strides", "elements", "offset"):
         back[f"input_{what}"], back[f"output_{what}"] = case[f"output_{what}"], case[f"input_{what}"]
@@ -116,7 +74,7 @@ def test_rearranging_there_and_back_gives_the_covered_elements(rng: np.random.Ge
 
 @given(rng=generators)
 def test_samples_do_not_touch(rng: np.random.Generator) -> None:
-    case = rearrange_case(rng)
+    case = strided_case(REARRANGE, rng)
     x = case["input"].reshape(-1, case["input_elements"])
     together = by_kernel(REARRANGE)(case).reshape(len(x), -1)
     for sample, expected in zip(x, together, strict=True):
@@ -169,7 +127,7 @@ def _variant(case: Case, **changes: Any) -> NDArray[np.int8]:
     ],
 )
 def test_the_rearrange_comparison_catches(mutant: Any) -> None:
-    assert is_caught(mutant, REARRANGE, rearrange_case)
+    assert is_caught(mutant, REARRANGE, lambda rng: strided_case(REARRANGE, rng))
 
 
 @pytest.mark.parametrize(("name", "value"), [("input_offset", 1), ("input_offset", -1), ("output_offset", 1)])
@@ -180,28 +138,15 @@ def test_the_definition_refuses_an_index_outside(name: str, value: int) -> None:
         rearrange_ref(*[{**case, name: value}[key] for key in names])
 
 
-def gather_case(rng: np.random.Generator, spec: KernelSpec = GATHER) -> dict[str, Any]:
-    outer, extent, inner, count = (int(n) for n in rng.integers(1, (5, 7, 6, 9)))
-    if rng.random() < 0.4:
-        inner = int(rng.choice([1, 1, 33]))
-    return {
-        "input": integers(rng, (outer * extent * inner,), spec.arguments[0].dtype),
-        "indices": rng.integers(0, extent, count).astype(np.int32),
-        "extent": extent,
-        "inner": inner,
-        "output_shape": (outer * count * inner,),
-    }
-
-
 @every_gather
 @given(rng=generators)
 def test_gather_equals_its_reference(rng: np.random.Generator, spec: KernelSpec) -> None:
-    check_equals_reference(spec, by_kernel(spec), gather_case(rng, spec))
+    check_equals_reference(spec, by_kernel(spec), draw_of(spec, gather_case)(rng))
 
 
 @given(rng=generators)
 def test_gathering_twice_is_gathering_by_the_composed_list(rng: np.random.Generator) -> None:
-    case = gather_case(rng)
+    case = draw_of(GATHER, gather_case)(rng)
     count = case["indices"].size
     again = rng.integers(0, count, int(rng.integers(1, 6))).astype(np.int32)
     rows = case["input"].size // (case["extent"] * case["inner"])
@@ -226,4 +171,4 @@ def gathers_another_axis(case: Case) -> NDArray[np.int8]:
 
 @pytest.mark.parametrize("mutant", [gathers_the_neighbour, gathers_another_axis])
 def test_the_gather_comparison_catches(mutant: Any) -> None:
-    assert is_caught(mutant, GATHER, gather_case)
+    assert is_caught(mutant, GATHER, draw_of(GATHER, gather_case))

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.numbers import any_profile
+from fxpgrad.conformance.cases.reduction import sum_case, view
 from fxpgrad_kernels.arithmetic.profiles import PROFILES, Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.reduction.extremes import SPECS as EXTREMES
 from fxpgrad_kernels.reduction.sums import GREATEST_REDUCED
 from fxpgrad_kernels.reduction.sums import SPECS as SUMS
-from tests.kernels.legal_numbers import any_profile, every_profile, generators, integers, requantization
+from tests.kernels.drawn import every_profile, generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
 BY_NAME = {spec.name: spec for spec in (*SUMS, *EXTREMES)}
@@ -28,24 +30,6 @@ def dtype_of(name: str) -> str:
     return f"int{name.rsplit('_a', 1)[1]}"
 
 
-def view(rng: np.random.Generator, name: str) -> dict[str, Any]:
-    """Return values with their view [outer, reduced, inner]."""
-    outer, reduced, inner = (int(n) for n in rng.choice([1, 2, 3, 8, 13], 3))
-    values = integers(rng, (outer * reduced * inner,), dtype_of(name))
-    return {"input": values, "reduced": reduced, "inner": inner, "output_shape": (outer * inner,)}
-
-
-def sum_case(rng: np.random.Generator, name: str, profile: Profile) -> Case:
-    case = view(rng, name)
-    dtype = dtype_of(name)
-    wide = dtype == "int16"
-    size = (2.0**15 if wide else 100.0) * (case["reduced"] if name.startswith("sum") else 1)
-    ends = [np.iinfo(dtype).min, -3, 0, 4, np.iinfo(dtype).max]
-    zeros = {key: int(rng.choice(ends)) for key in ("input_zero_point", "output_zero_point")}
-    pair = requantization(rng, profile, 1, size, 2.0**14 if wide else 100.0)
-    return {**case, **pair, **zeros, "rounding": int(profile.rounding)}
-
-
 def cube(case: Case) -> NDArray[np.int64]:
     """Return the input as [outer, reduced, inner]."""
     return case["input"].astype(np.int64).reshape(-1, case["reduced"], case["inner"])
@@ -55,19 +39,19 @@ def cube(case: Case) -> NDArray[np.int64]:
 @every_profile
 @given(rng=generators)
 def test_sum_equals_its_reference(name: str, rng: np.random.Generator, profile: Profile) -> None:
-    check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), sum_case(rng, name, profile))
+    check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), sum_case(BY_NAME[name], rng, profile))
 
 
 @every_extreme
 @given(rng=generators)
 def test_extreme_equals_its_reference(name: str, rng: np.random.Generator) -> None:
-    check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), view(rng, name))
+    check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), view(BY_NAME[name], rng))
 
 
 @every_sum
 @given(rng=generators)
 def test_sum_does_not_care_for_the_order(name: str, rng: np.random.Generator) -> None:
-    case = sum_case(rng, name, any_profile(rng))
+    case = sum_case(BY_NAME[name], rng, any_profile(rng))
     x = case["input"].reshape(-1, case["reduced"], case["inner"])[:, ::-1].copy()
     run = by_kernel(BY_NAME[name])
     np.testing.assert_array_equal(run({**case, "input": x.ravel()}), run(case))
@@ -76,7 +60,7 @@ def test_sum_does_not_care_for_the_order(name: str, rng: np.random.Generator) ->
 @every_sum
 @given(rng=generators)
 def test_one_element_is_a_change_of_quantization(name: str, rng: np.random.Generator) -> None:
-    case = {**sum_case(rng, name, any_profile(rng)), "reduced": 1}
+    case = {**sum_case(BY_NAME[name], rng, any_profile(rng)), "reduced": 1}
     case |= {"output_shape": case["input"].shape, "inner": case["input"].size}
     centred = case["input"].astype(np.int64) - case["input_zero_point"]
     value = requantize_ref(centred, case["multiplier"][0], case["shift"][0], case["rounding"])
@@ -88,7 +72,7 @@ def test_one_element_is_a_change_of_quantization(name: str, rng: np.random.Gener
 @pytest.mark.parametrize("name", ["mean_a8", "mean_a16"])
 @given(rng=generators)
 def test_mean_is_near_the_true_mean(name: str, rng: np.random.Generator) -> None:
-    case = sum_case(rng, name, PROFILES["tflite_double"])
+    case = sum_case(BY_NAME[name], rng, PROFILES["tflite_double"])
     case |= {"multiplier": np.array([2**30], np.int32), "shift": np.array([1], np.int32)}
     case |= {"input_zero_point": 5, "output_zero_point": 5}
     error = by_kernel(BY_NAME[name])(case) - cube(case).mean(axis=1).ravel()
@@ -113,7 +97,7 @@ def test_the_greatest_sums_do_not_overflow(name: str) -> None:
 @every_extreme
 @given(rng=generators)
 def test_extremes_are_where_numpy_finds_them(name: str, rng: np.random.Generator) -> None:
-    case = view(rng, name)
+    case = view(BY_NAME[name], rng)
     what = {"reduce_max": np.max, "reduce_min": np.min, "arg_max": np.argmax, "arg_min": np.argmin}
     expected = what[name.rsplit("_", 1)[0]](cube(case), axis=1)
     np.testing.assert_array_equal(by_kernel(BY_NAME[name])(case), expected.ravel())
@@ -170,7 +154,7 @@ MEAN_MUTANTS = {
 
 
 def draw_mean(rng: np.random.Generator) -> Case:
-    return sum_case(rng, "mean_a8", any_profile(rng))
+    return sum_case(BY_NAME["mean_a8"], rng, any_profile(rng))
 
 
 @pytest.mark.parametrize("mutant", MEAN_MUTANTS.values(), ids=MEAN_MUTANTS)
@@ -190,4 +174,4 @@ def last_of_equals(case: Case) -> NDArray[np.int32]:
 
 
 def test_the_place_comparison_catches_the_last_of_equals() -> None:
-    assert is_caught(last_of_equals, BY_NAME["arg_max_a8"], lambda rng: view(rng, "arg_max_a8"))
+    assert is_caught(last_of_equals, BY_NAME["arg_max_a8"], lambda rng: view(BY_NAME["arg_max_a8"], rng))

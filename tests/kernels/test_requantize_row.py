@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.numbers import clamp_bounds, requantization, zero_point
 from fxpgrad_kernels.arithmetic.profiles import PROFILES, Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.arithmetic.requantize_row import (
@@ -17,7 +18,7 @@ from fxpgrad_kernels.arithmetic.requantize_row import (
     requantize_row_uniform,
 )
 from fxpgrad_kernels.jit import kernel
-from tests.kernels.legal_numbers import clamp_bounds, every_profile, generators, requantization, zero_point
+from tests.kernels.drawn import every_profile, generators
 
 Generator = np.random.Generator
 

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.numbers import any_profile
+from fxpgrad.conformance.cases.pooling import resize_case
 from fxpgrad_kernels.resize import resize_ref
 from fxpgrad_kernels.resize.resize import SPECS
-from tests.kernels.legal_numbers import generators, integers
+from tests.kernels.drawn import draw_of, generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught, reference_of
 
 BY_NAME = {spec.name: spec for spec in SPECS}
@@ -19,27 +21,18 @@ MODES = [(0, 0), (1, 0), (0, 1)]
 every_kernel = pytest.mark.parametrize("name", BY_NAME)
 
 
-def case_of(rng: np.random.Generator, name: str) -> Case:
-    height, width, channels = (int(n) for n in rng.choice([1, 2, 3, 5, 8], 3))
-    target = tuple(int(n) for n in rng.choice([1, 2, 3, 4, 7, 16], 2))
-    align, half = MODES[rng.integers(3)]
-    return {
-        "input": integers(rng, (2, height, width, channels), "int8" if name.endswith("8") else "int16"),
-        **{"align_corners": align, "half_pixel_centers": half, "ties": int(rng.integers(2, 4))},
-        **{"output_size": target, "output_shape": (2, *target, channels)},
-    }
-
-
 @every_kernel
 @given(rng=generators)
 def test_resize_bilinear_equals_its_reference(name: str, rng: np.random.Generator) -> None:
-    check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), case_of(rng, name))
+    check_equals_reference(
+        BY_NAME[name], by_kernel(BY_NAME[name]), resize_case(BY_NAME[name], rng, any_profile(rng))
+    )
 
 
 @every_kernel
 @given(rng=generators)
 def test_resizing_to_the_same_size_copies(name: str, rng: np.random.Generator) -> None:
-    case = case_of(rng, name)
+    case = resize_case(BY_NAME[name], rng, any_profile(rng))
     case |= {"output_size": case["input"].shape[1:3], "output_shape": case["input"].shape}
     np.testing.assert_array_equal(by_kernel(BY_NAME[name])(case), case["input"])
 
@@ -47,7 +40,7 @@ def test_resizing_to_the_same_size_copies(name: str, rng: np.random.Generator) -
 @every_kernel
 @given(rng=generators)
 def test_resized_values_stay_between_the_least_and_the_greatest(name: str, rng: np.random.Generator) -> None:
-    case = case_of(rng, name)
+    case = resize_case(BY_NAME[name], rng, any_profile(rng))
     output = by_kernel(BY_NAME[name])(case)
     assert output.min() >= case["input"].min()
     assert output.max() <= case["input"].max()
@@ -56,10 +49,10 @@ def test_resized_values_stay_between_the_least_and_the_greatest(name: str, rng: 
 @every_kernel
 @given(rng=generators)
 def test_height_and_width_are_alike(name: str, rng: np.random.Generator) -> None:
-    case = case_of(rng, name)
+    case = resize_case(BY_NAME[name], rng, any_profile(rng))
     turned = {**case, "input": np.ascontiguousarray(case["input"].swapaxes(1, 2))}
     turned |= {"output_size": case["output_size"][::-1]}
-    turned["output_shape"] = (2, *turned["output_size"], case["input"].shape[3])
+    turned["output_shape"] = (len(case["input"]), *turned["output_size"], case["input"].shape[3])
     run = by_kernel(BY_NAME[name])
     np.testing.assert_array_equal(run(turned).swapaxes(1, 2), run(case))
 
@@ -109,7 +102,7 @@ def test_the_comparison_catches_other_places(places: Any) -> None:
 
     different = 0
     for seed in range(60):
-        case = case_of(np.random.default_rng(seed), "resize_bilinear_a8")
+        case = draw_of(BY_NAME["resize_bilinear_a8"], resize_case)(np.random.default_rng(seed))
         different += int((mutant(places)(case) != compare(case)).any())
     assert different > 0
 
@@ -120,6 +113,6 @@ def ties_up(case: Case) -> NDArray[Any]:
 
 def test_the_comparison_catches_other_ties() -> None:
     def draw(rng: np.random.Generator) -> Case:
-        return {**case_of(rng, "resize_bilinear_a8"), "ties": 3}
+        return {**resize_case(BY_NAME["resize_bilinear_a8"], rng, any_profile(rng)), "ties": 3}
 
     assert is_caught(ties_up, BY_NAME["resize_bilinear_a8"], draw)

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.movement import block_case, constant_case
+from fxpgrad.conformance.cases.numbers import integers
 from fxpgrad_kernels.shape.shape import SPECS
 from fxpgrad_kernels.spec import KernelSpec
-from tests.kernels.legal_numbers import generators, integers
+from tests.kernels.drawn import draw_of, generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
 BY_NAME = {spec.name: spec for spec in SPECS}
@@ -21,19 +23,6 @@ BLOCK, CONSTANT = BY_NAME["concatenate_block_a8"], BY_NAME["constant_a8"]
 def every_width(operator: str) -> pytest.MarkDecorator:
     specs = [BY_NAME[f"{operator}_a{bits}"] for bits in (8, 16, 32)]
     return pytest.mark.parametrize("spec", specs, ids=lambda spec: spec.name)
-
-
-def block_case(rng: np.random.Generator, spec: KernelSpec = BLOCK) -> dict[str, Any]:
-    """Return a block, the output before the call, and where the block goes."""
-    rows, width, before, after = (int(n) for n in rng.integers((1, 1, 0, 0), (5, 40, 4, 4)))
-    dtype = spec.arguments[0].dtype
-    return {
-        "input": integers(rng, (rows * width,), dtype),
-        "input_row": width,
-        "output_row": before + width + after,
-        "column": before,
-        "before": integers(rng, (rows * (before + width + after),), dtype),
-    }
 
 
 def block_by_definition(case: Case, spec: KernelSpec = BLOCK) -> NDArray[np.signedinteger]:
@@ -59,7 +48,7 @@ def block_by_kernel(spec: KernelSpec) -> Any:
 @every_width("concatenate_block")
 @given(rng=generators)
 def test_concatenate_block_equals_its_reference(rng: np.random.Generator, spec: KernelSpec) -> None:
-    check_block(spec, block_by_kernel(spec), block_case(rng, spec))
+    check_block(spec, block_by_kernel(spec), draw_of(spec, block_case)(rng))
 
 
 def clears_the_other_columns(case: Case) -> NDArray[np.signedinteger]:
@@ -80,7 +69,7 @@ def writes_one_stretch(case: Case) -> NDArray[np.signedinteger]:
 def test_the_block_comparison_catches(mutant: Any) -> None:
     def fails(seed: int) -> bool:
         try:
-            check_block(BLOCK, mutant, block_case(np.random.default_rng(seed)))
+            check_block(BLOCK, mutant, draw_of(BLOCK, block_case)(np.random.default_rng(seed)))
         except (AssertionError, ValueError):
             return True
         return False
@@ -115,16 +104,10 @@ def test_reshape_equals_its_reference(rng: np.random.Generator, spec: KernelSpec
     np.testing.assert_array_equal(by_kernel(spec)(case), x)
 
 
-def constant_case(rng: np.random.Generator, spec: KernelSpec = CONSTANT) -> dict[str, Any]:
-    value = integers(rng, (int(rng.integers(1, 40)),), spec.arguments[0].dtype)
-    samples = int(rng.integers(1, 5))
-    return {"value": value, "samples": samples, "output_shape": (samples * value.size,)}
-
-
 @every_width("constant")
 @given(rng=generators)
 def test_constant_equals_its_reference(rng: np.random.Generator, spec: KernelSpec) -> None:
-    case = constant_case(rng, spec)
+    case = draw_of(spec, constant_case)(rng)
     check_equals_reference(spec, by_kernel(spec), case)
     np.testing.assert_array_equal(by_kernel(spec)(case), np.tile(case["value"], case["samples"]))
 
@@ -141,4 +124,4 @@ def repeats_the_last_sample_backwards(case: Case) -> NDArray[np.signedinteger]:
 
 @pytest.mark.parametrize("mutant", [repeats_each_element, repeats_the_last_sample_backwards])
 def test_the_constant_comparison_catches(mutant: Any) -> None:
-    assert is_caught(mutant, CONSTANT, constant_case)
+    assert is_caught(mutant, CONSTANT, draw_of(CONSTANT, constant_case))

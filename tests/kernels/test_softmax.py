@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.softmax import rows, softmax_case
 from fxpgrad.program.lowering.softmax_parameters import (
     exponent_pair,
     reverse_pair,
@@ -22,7 +23,7 @@ from fxpgrad_kernels.errors import MultiplierError
 from fxpgrad_kernels.softmax import exp_log, exp_log_ref, softmax_ref
 from fxpgrad_kernels.softmax.softmax import SPECS
 from tests.kernels.callable_form import CallableForms
-from tests.kernels.legal_numbers import generators
+from tests.kernels.drawn import draw_of, generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
 fixed_point_device, exp_log_device = CallableForms(fixed_point), CallableForms(exp_log)
@@ -33,45 +34,16 @@ every_kernel = pytest.mark.parametrize("name", BY_NAME)
 raw = st.integers(-(2**31), 2**31 - 1)
 
 
-def rows(rng: np.random.Generator, count: int, depth: int, dtype: str) -> NDArray[Any]:
-    """Return spread, near and equal values, and rows with one peak."""
-    info = np.iinfo(dtype)
-    spread = rng.integers(info.min, info.max + 1, (count, depth))
-    near = rng.integers(-4, 5, (count, depth)) + rng.integers(info.min + 4, info.max - 4, (count, 1))
-    peak = np.where(rng.random((count, depth)) < 1 / depth, info.max, info.min)
-    kind = rng.integers(4, size=(count, 1))
-    return np.choose(kind, [spread, near, peak, np.broadcast_to(near[:, :1], spread.shape)]).astype(dtype)
-
-
-def softmax_case(rng: np.random.Generator, name: str) -> Case:
-    """Return rows with the integers of a real scale and beta."""
-    depth, count = int(rng.choice([1, 2, 3, 10, 70, 600])), int(rng.integers(1, 3))
-    dtype = "int16" if name == "softmax_a16" else "int8"
-    values = rows(rng, count, depth, dtype)
-    scale, beta = float(2.0 ** rng.uniform(-10, 4)), float(rng.choice([1.0, 0.5, rng.uniform(0.1, 4)]))
-    if name == "softmax_a16":
-        multiplier, shift = table_pair(min(scale / 64, 1.0), beta)
-        numbers: dict[str, Any] = {"multiplier": multiplier, "shift": shift}
-        numbers |= {"exp_table": EXP_TABLE, "reciprocal_table": RECIPROCAL_TABLE}
-    else:
-        pair = exponent_pair(scale, beta)
-        numbers = dict(pair.parameters())
-        if name == "log_softmax_a8":
-            numbers["reverse_multiplier"], numbers["reverse_shift"] = reverse_pair(pair)
-            numbers["rounding"] = int(rng.integers(4))
-    return {"input": values.ravel(), "depth": depth, **numbers, "output_shape": (values.size,)}
-
-
 @every_kernel
 @given(rng=generators)
 def test_softmax_equals_its_reference(name: str, rng: np.random.Generator) -> None:
-    check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), softmax_case(rng, name))
+    check_equals_reference(BY_NAME[name], by_kernel(BY_NAME[name]), draw_of(BY_NAME[name], softmax_case)(rng))
 
 
 @every_kernel
 @given(rng=generators)
 def test_softmax_depends_on_differences_only(name: str, rng: np.random.Generator) -> None:
-    case = softmax_case(rng, name)
+    case = draw_of(BY_NAME[name], softmax_case)(rng)
     x = (case["input"] // 2).astype(case["input"].dtype)
     run = by_kernel(BY_NAME[name])
     np.testing.assert_array_equal(run({**case, "input": x + x.dtype.type(9)}), run({**case, "input": x}))
@@ -80,7 +52,7 @@ def test_softmax_depends_on_differences_only(name: str, rng: np.random.Generator
 @every_kernel
 @given(rng=generators)
 def test_softmax_keeps_the_order_of_a_row(name: str, rng: np.random.Generator) -> None:
-    case = softmax_case(rng, name)
+    case = draw_of(BY_NAME[name], softmax_case)(rng)
     outputs = by_kernel(BY_NAME[name])(case).reshape(-1, case["depth"]).astype(int)
     for row, output in zip(case["input"].reshape(outputs.shape), outputs, strict=True):
         assert (np.diff(output[np.argsort(row, kind="stable")]) >= 0).all()
@@ -89,7 +61,7 @@ def test_softmax_keeps_the_order_of_a_row(name: str, rng: np.random.Generator) -
 @every_kernel
 @given(rng=generators)
 def test_softmax_treats_rows_alone(name: str, rng: np.random.Generator) -> None:
-    case = softmax_case(rng, name)
+    case = draw_of(BY_NAME[name], softmax_case)(rng)
     run = by_kernel(BY_NAME[name])
     parts = [
         run({**case, "input": row, "output_shape": row.shape})
@@ -237,7 +209,9 @@ MUTANTS = [
 @pytest.mark.parametrize(("name", "what", "changes"), MUTANTS, ids=[f"{m[0]}: {m[1]}" for m in MUTANTS])
 def test_the_comparison_catches(name: str, what: str, changes: dict[str, Any]) -> None:
     del what
-    assert is_caught(mutant(name, **changes), BY_NAME[name], lambda rng: softmax_case(rng, name))
+    assert is_caught(mutant(name, **changes), BY_NAME[name], draw_of(BY_NAME[name], softmax_case))
     unbroken = mutant(name)
     for seed in range(5):
-        check_equals_reference(BY_NAME[name], unbroken, softmax_case(np.random.default_rng(seed), name))
+        check_equals_reference(
+            BY_NAME[name], unbroken, draw_of(BY_NAME[name], softmax_case)(np.random.default_rng(seed))
+        )

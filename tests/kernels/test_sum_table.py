@@ -10,28 +10,20 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.numbers import integers
+from fxpgrad.conformance.cases.reduction import sum_table_case
 from fxpgrad.errors import LoweringError
 from fxpgrad.graph.graph import Graph, Node, Quantization, Tensor
 from fxpgrad.program.execute import run_program
 from fxpgrad.program.lower import lower
 from fxpgrad_kernels.reduction.sum_table import GREATEST_TABULATED, SPECS
-from tests.kernels.legal_numbers import generators, integers
+from tests.kernels.drawn import draw_of, generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
 (SUM_TABLE,) = SPECS
+draw = draw_of(SUM_TABLE, sum_table_case)
 STORED = Path(__file__).resolve().parents[1] / "golden" / "litert_means.npz"
 PROFILES = {"optimized": "tflite_x86_optimized", "xnnpack": "xnnpack_float32"}
-
-
-def draw(rng: np.random.Generator) -> Case:
-    outer, reduced, inner = (int(n) for n in rng.choice([1, 2, 3, 8, 13], 3))
-    return {
-        "input": integers(rng, (outer * reduced * inner,), "int8"),
-        "table": integers(rng, (255 * reduced + 1,), "int8"),
-        "reduced": reduced,
-        "inner": inner,
-        "output_shape": (outer * inner,),
-    }
 
 
 @given(rng=generators)

@@ -10,19 +10,13 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.numbers import any_profile
+from fxpgrad.conformance.cases.transpose_conv2d import transpose_case
 from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.transpose_conv2d.transpose_conv2d import SPECS
 from fxpgrad_kernels.transpose_conv2d.transpose_conv2d_ref import transpose_conv2d_accumulators_ref
-from tests.kernels.legal_numbers import (
-    any_profile,
-    clamp_bounds,
-    every_profile,
-    generators,
-    integers,
-    requantization,
-    zero_point,
-)
+from tests.kernels.drawn import every_profile, generators
 from tests.kernels.spec_call import Case, by_kernel, check_equals_reference, is_caught
 
 BY_NAME = {spec.name: spec for spec in SPECS if "a8" in spec.name}
@@ -30,31 +24,9 @@ RUN = {name: by_kernel(spec) for name, spec in BY_NAME.items()}
 Generator = np.random.Generator
 
 
-def legal_case(rng: Generator, profile: Profile, dtype: str) -> dict[str, Any]:
-    """Return legal arguments: any stride and cut, and outputs that nothing reaches."""
-    batch, height, width = (int(n) for n in rng.integers(1, (3, 5, 5)))
-    channels = int(rng.choice([1, 2, 5, 300], p=[0.3, 0.4, 0.28, 0.02]))
-    outputs, kh, kw = (int(n) for n in rng.integers(1, 5, 3))
-    size = tuple(int(n) for n in rng.integers(1, 9, 2))
-    return {
-        "input": integers(rng, (batch, height, width, channels), "int8"),
-        "weights": integers(rng, (outputs, kh, kw, channels), dtype),
-        "bias": rng.integers(-(2 ** int(rng.integers(1, 31))), 2**20, outputs).astype(np.int32),
-        **requantization(rng, profile, outputs, 2.0 ** (12 if dtype == "int8" else 20)),
-        **{key: int(rng.choice([1, 2, 3, 5])) for key in ("stride_h", "stride_w")},
-        **{key: int(rng.choice([0, 1, 2, 6])) for key in ("pad_top", "pad_left")},
-        "input_zero_point": zero_point(rng),
-        "output_zero_point": zero_point(rng),
-        **clamp_bounds(rng),
-        "rounding": int(profile.rounding),
-        "output_size": size,
-        "output_shape": (batch, *size, outputs),
-    }
-
-
 def any_case(rng: Generator, profile: Profile | None = None) -> tuple[str, dict[str, Any]]:
     name = str(rng.choice(list(BY_NAME)))
-    return name, legal_case(rng, profile or any_profile(rng), "int16" if name.endswith("w16") else "int8")
+    return name, transpose_case(rng, profile or any_profile(rng), "int16" if name.endswith("w16") else "int8")
 
 
 @every_profile
@@ -66,7 +38,7 @@ def test_transpose_conv2d_equals_its_reference(profile: Profile, rng: Generator)
 
 @given(rng=generators)
 def test_int8_weights_widened_to_int16_change_nothing(rng: Generator) -> None:
-    case = legal_case(rng, any_profile(rng), "int8")
+    case = transpose_case(rng, any_profile(rng), "int8")
     wide = RUN["transpose_conv2d_a8w16"]({**case, "weights": case["weights"].astype(np.int16)})
     np.testing.assert_array_equal(wide, RUN["transpose_conv2d_a8w8"](case))
 
@@ -128,7 +100,7 @@ MUTANTS: dict[str, Callable[[Case], NDArray[np.int8]]] = {
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=tuple(MUTANTS))
 def test_the_comparison_catches(mutant: Callable[[Case], NDArray[np.int8]]) -> None:
     spec = BY_NAME["transpose_conv2d_a8w8"]
-    assert is_caught(mutant, spec, lambda rng: legal_case(rng, any_profile(rng), "int8"))
+    assert is_caught(mutant, spec, lambda rng: transpose_case(rng, any_profile(rng), "int8"))
 
 
 def test_the_unbroken_twin_of_the_mutants_passes() -> None:

@@ -8,11 +8,12 @@ import numpy as np
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.numbers import requantization
 from fxpgrad_kernels.arithmetic.profiles import Profile
 from fxpgrad_kernels.arithmetic.requantize_ref import requantize_ref
 from fxpgrad_kernels.arithmetic.uniform_requantize import EVEN, store_requantized
 from fxpgrad_kernels.jit import kernel
-from tests.kernels.legal_numbers import every_profile, generators, requantization
+from tests.kernels.drawn import every_profile, generators
 
 Generator = np.random.Generator
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from fxpgrad.conformance.cases import legal_case
+from fxpgrad.conformance.cases.numbers import Case
 from fxpgrad.errors import LoweringError
 from fxpgrad.program.program import Call, Constant, Program, TensorInfo
 from fxpgrad.program.validate import check_program
 from fxpgrad_kernels.arithmetic.profiles import PROFILES
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import Argument
-from tests.kernels.legal_cases import Case, legal_case
 
 Generator = np.random.Generator
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.loss import LIMIT, any_logits, linear_case
 from fxpgrad_kernels.loss.cross_entropy import cross_entropy_linear, cross_entropy_logits
 from fxpgrad_kernels.loss.cross_entropy_ref import (
     clamp_logit_ref,
@@ -19,25 +19,11 @@ from fxpgrad_kernels.loss.cross_entropy_ref import (
     ln_ref,
     round_up_ref,
 )
+from tests.kernels.drawn import generators
 
 ONE = 2**24
-LIMIT = 2**36
 Losses = NDArray[np.int64]
 Implementation = Callable[[NDArray[np.int64], NDArray[np.int32]], Losses]
-generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
-
-
-def any_logits(rng: np.random.Generator, classes: int | None = None) -> tuple[Losses, NDArray[np.int32]]:
-    """Return Q24 logits [B, N] of any size, ties, near ties and clamped ones, and labels."""
-    batch = int(rng.integers(1, 4))
-    classes = classes or int(rng.choice([1, 2, 3, 10, 33]))
-    size = float(rng.choice([2**-20, 2**-8, 0.3, 3, 20, 1000, 2**20]))
-    logits = (rng.normal(size=(batch, classes)) * size * ONE).astype(np.int64)
-    if rng.random() < 0.3:
-        logits[:] = rng.integers(-5, 6, logits.shape) + int(rng.integers(-LIMIT, LIMIT))
-    if rng.random() < 0.2:
-        logits[0, :] = rng.choice([-(2**63), -LIMIT - 1, -LIMIT, 0, LIMIT, LIMIT + 1, 2**63 - 1], classes)
-    return logits, rng.integers(0, classes, batch).astype(np.int32)
 
 
 def by_kernel(logits: Losses, labels: NDArray[np.int32]) -> Losses:
@@ -140,18 +126,6 @@ def test_one_step_of_q24_is_seen():
 
 
 # --- the linear form
-
-
-def linear_case(rng: np.random.Generator) -> tuple[NDArray[np.int32], ...]:
-    batch, classes = int(rng.integers(1, 4)), int(rng.choice([1, 2, 5, 12]))
-    size = 2 ** int(rng.integers(1, 32))
-    accumulators = rng.integers(-size // 2, size // 2, (batch, classes))
-    if rng.random() < 0.3:
-        accumulators[0] = rng.choice([-(2**31), -1, 0, 1, 2**31 - 1], classes)
-    multiplier = rng.choice([2**30, 2**31 - 1, int(rng.integers(2**30, 2**31))], classes)
-    shift = rng.integers(-31, 31, classes) if rng.random() < 0.4 else np.full(classes, rng.integers(0, 16))
-    labels = rng.integers(0, classes, batch)
-    return tuple(array.astype(np.int32) for array in (accumulators, multiplier, shift, labels))
 
 
 @given(generators)

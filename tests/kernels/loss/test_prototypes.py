@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.loss import embeddings_case
 from fxpgrad_kernels.loss.cross_entropy import cross_entropy_logits
 from fxpgrad_kernels.loss.prototypes import cross_entropy_prototypes, prototype_distances, prototype_sums
 from fxpgrad_kernels.loss.prototypes_ref import (
@@ -18,36 +18,12 @@ from fxpgrad_kernels.loss.prototypes_ref import (
     prototype_distances_ref,
     prototype_sums_ref,
 )
+from tests.kernels.drawn import generators
 
 EMPTY = 2**63 - 1
 Case = dict[str, Any]
 Result = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]
 Implementation = Callable[[Case], Result]
-generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
-
-
-def any_case(rng: np.random.Generator) -> Case:
-    """Return a batch with empty classes, classes of one, extreme embeddings and any legal factor."""
-    batch, features, classes = (
-        int(rng.integers(1, 9)),
-        int(rng.choice([1, 2, 7, 20])),
-        int(rng.integers(1, 5)),
-    )
-    kind = rng.integers(3)
-    embeddings = rng.integers(-128, 128, (batch, features))
-    if kind == 0:
-        embeddings = rng.choice([-128, 127], (batch, features))
-    elif kind == 1:
-        embeddings = rng.integers(-2, 3, (batch, features))
-    shift = int(rng.integers(-31, 31)) if rng.random() < 0.4 else int(rng.integers(0, 20))
-    return {
-        "embeddings": embeddings.astype(np.int8),
-        "labels": rng.integers(0, classes, batch).astype(np.int32),
-        "multiplier": np.array([rng.choice([2**30, 2**31 - 1, int(rng.integers(2**30, 2**31))])], np.int32),
-        "shift": np.array([shift], np.int32),
-        "leave_one_out": int(rng.integers(2)),
-        "classes": classes,
-    }
 
 
 def by_kernel(case: Case) -> Result:
@@ -83,12 +59,12 @@ def distances_of(
 
 @given(generators)
 def test_prototype_loss_equals_definition(rng):
-    check_prototypes(by_kernel, any_case(rng))
+    check_prototypes(by_kernel, embeddings_case(rng))
 
 
 @given(generators)
 def test_sums_and_counts_equal_definition(rng):
-    case = any_case(rng)
+    case = embeddings_case(rng)
     sums = np.full((case["classes"], case["embeddings"].shape[1]), 99, np.int32)
     counts = np.full(case["classes"], 99, np.int32)
     prototype_sums(case["embeddings"], case["labels"], sums, counts)
@@ -99,7 +75,7 @@ def test_sums_and_counts_equal_definition(rng):
 
 @given(generators)
 def test_distances_equal_definition_and_empty_classes_are_farthest(rng):
-    case = any_case(rng)
+    case = embeddings_case(rng)
     sums, counts = prototype_sums_ref(case["embeddings"], case["labels"], output_size=case["classes"])
     queries = rng.integers(-128, 128, (3, sums.shape[1])).astype(np.int8)
     distances = distances_of(queries, sums, counts)
@@ -111,7 +87,7 @@ def test_distances_equal_definition_and_empty_classes_are_farthest(rng):
 @given(generators)
 def test_a_zero_point_cancels(rng):
     """The same shift of every embedding changes no distance and no loss."""
-    case = any_case(rng)
+    case = embeddings_case(rng)
     case["embeddings"] = rng.integers(-60, 60, case["embeddings"].shape).astype(np.int8)
     moved = case | {"embeddings": case["embeddings"] + np.int8(rng.integers(-60, 60))}
     np.testing.assert_array_equal(by_kernel(moved)[2], by_kernel(case)[2])
@@ -119,7 +95,7 @@ def test_a_zero_point_cancels(rng):
 
 @given(generators)
 def test_order_of_the_batch_does_not_matter(rng):
-    case = any_case(rng)
+    case = embeddings_case(rng)
     order = rng.permutation(len(case["labels"]))
     moved = case | {"embeddings": case["embeddings"][order], "labels": case["labels"][order]}
     np.testing.assert_array_equal(by_kernel(moved)[2], by_kernel(case)[2][order])
@@ -128,7 +104,7 @@ def test_order_of_the_batch_does_not_matter(rng):
 @given(generators)
 def test_without_leaving_out_the_loss_is_that_of_the_distances(rng):
     """With the factor 2**16 the logits are minus the Q16 distances, exactly."""
-    case = any_case(rng) | {"leave_one_out": 0}
+    case = embeddings_case(rng) | {"leave_one_out": 0}
     case |= {"multiplier": np.array([2**30], np.int32), "shift": np.array([17], np.int32)}
     sums, counts, losses = by_kernel(case)
     logits = -distances_of(case["embeddings"], sums, counts)[:, counts > 0]
@@ -155,7 +131,7 @@ def test_leaving_out_excludes_the_sample_from_its_own_mean():
 
 
 def test_a_class_of_one_keeps_its_sample():
-    case = any_case(np.random.default_rng(1))
+    case = embeddings_case(np.random.default_rng(1))
     case |= {"labels": np.arange(len(case["labels"]), dtype=np.int32), "classes": len(case["labels"])}
     kept, left_out = (by_kernel(case | {"leave_one_out": flag})[2] for flag in (0, 1))
     np.testing.assert_array_equal(kept, left_out)
@@ -229,7 +205,7 @@ def test_comparison_catches_a_planted_fault(mutant):
     caught = 0
     for seed in range(100):
         try:
-            check_prototypes(mutant, any_case(np.random.default_rng(seed)))
+            check_prototypes(mutant, embeddings_case(np.random.default_rng(seed)))
         except AssertionError:
             caught += 1
     assert caught

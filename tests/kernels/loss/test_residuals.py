@@ -5,25 +5,17 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 
+from fxpgrad.conformance.cases.loss import residual_rows
 from fxpgrad_kernels.loss.residuals import residuals_linear
 from fxpgrad_kernels.loss.residuals_ref import FRACTION_BITS, residuals_linear_ref
-from tests.kernels.training.cases import generators
+from tests.kernels.drawn import generators
 
 ONE = 2**FRACTION_BITS
 
 
-def any_rows(rng):
-    rows, classes = int(rng.integers(1, 6)), int(rng.integers(1, 12))
-    reach = 2 ** int(rng.integers(1, 31))
-    accumulators = rng.integers(-reach, reach, (rows, classes)).astype(np.int32)
-    multiplier = rng.integers(2**30, 2**31, classes).astype(np.int32)
-    shift = np.full(classes, rng.choice([-20, 0, 5, 12]), np.int32)
-    return accumulators, multiplier, shift, rng.integers(0, classes, rows).astype(np.int32)
-
-
 @given(rng=generators)
 def test_residuals_equal_definition(rng):
-    case = any_rows(rng)
+    case = residual_rows(rng)
     found = np.full(case[0].shape, -7, np.int32)
     residuals_linear(*case, found)
     np.testing.assert_array_equal(found, residuals_linear_ref(*case))
@@ -31,7 +23,7 @@ def test_residuals_equal_definition(rng):
 
 @given(rng=generators)
 def test_residuals_are_softmax_less_onehot(rng):
-    accumulators, multiplier, shift, labels = any_rows(rng)
+    accumulators, multiplier, shift, labels = residual_rows(rng)
     found = np.zeros(accumulators.shape, np.int32)
     residuals_linear(accumulators, multiplier, shift, labels, found)
     logits = np.clip(accumulators * (multiplier * np.exp2(shift - 31.0)) / 2.0**24, -4096, 4096)

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.directions import run_of_z
 from fxpgrad_kernels.random import philox, random_ref
 from fxpgrad_kernels.random.distributions import PAPER_THRESHOLDS, THRESHOLDS, Distribution, direction_table
 from fxpgrad_kernels.random.lanes import GROUP_WORDS
 from fxpgrad_kernels.random.philox import SCRATCH_BYTES, draw_directions
 from tests.kernels.callable_form import callable_form
+from tests.kernels.drawn import generators
 
 fill_directions = callable_form(philox.fill_directions)
 fill_words = callable_form(philox.fill_words)
@@ -38,21 +39,7 @@ KNOWN_ANSWERS = (
 
 Case = dict[str, int]
 Draw = Callable[[Case], NDArray[np.int8]]
-generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 DISTRIBUTIONS = tuple(Distribution)
-
-
-def any_case(rng: np.random.Generator) -> Case:
-    """Return a legal name of a run of z, extremes included; `count` crosses blocks of 8 and 128."""
-    return {
-        "seed": int(rng.choice([-(2**63), 2**63 - 1, -1, 0, 1, int(rng.integers(-(2**63), 2**63))])),
-        "step": int(rng.choice([0, 1, 2**32 - 1, int(rng.integers(2**32))])),
-        "direction": int(rng.choice([0, 1, 2**24 - 1, int(rng.integers(2**24))])),
-        "tensor": int(rng.choice([0, 1, 2**32 - 1, int(rng.integers(2**32))])),
-        "first_index": int(rng.choice([0, 1, 7, 8, 120, 127, 2**35 - 300, int(rng.integers(2**34))])),
-        "count": int(rng.choice([1, 2, 8, 9, 31, 33, 140])),
-        "distribution": int(rng.integers(3)),
-    }
 
 
 def name_of(case: Case) -> tuple[int, ...]:
@@ -87,13 +74,13 @@ def test_philox_equals_definition(rng):
 
 @given(generators)
 def test_draw_equals_definition(rng):
-    check_draw(by_kernel, any_case(rng))
+    check_draw(by_kernel, run_of_z(rng))
 
 
 @given(generators)
 def test_direction_replays_from_its_name_alone(rng):
     """A part drawn alone is the part of the whole, and a second draw is the first."""
-    case = any_case(rng) | {"count": 300, "first_index": int(rng.integers(1000))}
+    case = run_of_z(rng) | {"count": 300, "first_index": int(rng.integers(1000))}
     whole = by_kernel(case)
     np.testing.assert_array_equal(by_kernel(case), whole)
     start, stop = sorted(int(i) for i in rng.integers(0, 301, 2))
@@ -104,7 +91,7 @@ def test_direction_replays_from_its_name_alone(rng):
 @given(generators)
 def test_vectors_equal_draw_at_ragged_starts_and_lengths(rng):
     """`fill_directions` draws whole groups of blocks at once: any length, any start on a multiple of 8."""
-    case = any_case(rng) | {
+    case = run_of_z(rng) | {
         "count": int(rng.choice([1, 7, 63, 64, 65, 200, 1025, int(rng.integers(1, 3000))]))
     }
     case["first_index"] = min(case["first_index"], 2**35 - 4000)
@@ -119,7 +106,7 @@ def test_vectors_equal_draw_at_ragged_starts_and_lengths(rng):
 
 @given(generators)
 def test_vectors_write_nothing_beyond_their_length(rng):
-    case, count = any_case(rng), int(rng.integers(1, 200))
+    case, count = run_of_z(rng), int(rng.integers(1, 200))
     z, scratch = np.full(300, 99, np.int8), np.zeros(2 * 256 + SCRATCH_BYTES // 2, np.int16)
     names = ("seed", "step", "direction", "tensor", "distribution")
     fill_directions(direction_table(case["distribution"]), z[:count], scratch, 0, *(case[n] for n in names))
@@ -128,7 +115,7 @@ def test_vectors_write_nothing_beyond_their_length(rng):
 
 @given(generators)
 def test_fill_words_equals_definition(rng):
-    case = any_case(rng)
+    case = run_of_z(rng)
     groups, purpose, first = int(rng.integers(0, 6)), int(rng.integers(256)), int(rng.integers(2**32 - 40))
     words = np.zeros(GROUP_WORDS * groups, np.uint32)
     name = [case[key] for key in ("seed", "step", "direction", "tensor")]
@@ -140,7 +127,7 @@ def test_fill_words_equals_definition(rng):
 
 @given(generators)
 def test_rademacher_is_one_unit_either_way(rng):
-    z = by_kernel(any_case(rng) | {"distribution": int(Distribution.RADEMACHER)})
+    z = by_kernel(run_of_z(rng) | {"distribution": int(Distribution.RADEMACHER)})
     assert set(np.abs(z.astype(int))) == {32}
 
 
@@ -218,7 +205,7 @@ def test_comparison_catches_a_planted_fault(mutant):
     caught = 0
     for seed in range(20):
         try:
-            check_draw(draw, any_case(np.random.default_rng(seed)))
+            check_draw(draw, run_of_z(np.random.default_rng(seed)))
         except AssertionError:
             caught += 1
     assert caught

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from fxpgrad.conformance.cases.trained_layers import any_layer
 from fxpgrad_kernels.jit import llvm_ir
 from fxpgrad_kernels.training.accumulator_bound import accumulator_bound, channel_bounds, channel_sums
 from fxpgrad_kernels.training.accumulator_bound_ref import (
@@ -15,15 +16,9 @@ from fxpgrad_kernels.training.accumulator_bound_ref import (
     channel_bounds_ref,
     channel_sums_ref,
 )
-from tests.kernels.training.cases import generators, weights
+from tests.kernels.drawn import generators
 
 EVERY_DTYPE = pytest.mark.parametrize("dtype", ["int8", "int16"])
-
-
-def any_layer(rng, dtype):
-    outputs, inputs = int(rng.integers(1, 6)), int(rng.integers(1, 70))
-    layer = weights(rng, outputs * inputs, dtype).reshape(outputs, inputs)
-    return layer, weights(rng, outputs, "int32"), int(rng.choice([-128, -1, 0, 1, 127]))
 
 
 @EVERY_DTYPE

@@ -5,48 +5,16 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 
+from fxpgrad.conformance.cases.trained_layers import alignment_case, moments_case
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.training.alignment_ref import align_channels_ref, channel_moments_ref
 from fxpgrad_kernels.training.gain_ref import ONE
-from tests.kernels.training.cases import generators
-
-
-def any_values(rng):
-    rows, channels = int(rng.integers(1, 40)), int(rng.integers(1, 9))
-    values = rng.choice([-128, -127, 0, 126, 127, int(rng.integers(-128, 128))], (rows, channels))
-    low, zero_point = int(rng.choice([-128, 0, 5])), int(rng.choice([-128, 0, 127, 3]))
-    return {
-        "values": values.astype(np.int8), "zero_point": zero_point, "clamp_low": low,
-        "output_shape": (3, channels),
-    }  # fmt: skip
-
-
-def any_alignment(rng):
-    channels = int(rng.integers(1, 9))
-    moments, counts = [], []
-    for _ in range(2):
-        rows = int(rng.integers(1, 99))
-        values = np.clip(
-            rng.normal(rng.integers(-90, 90), rng.choice([0.2, 5, 60]), (rows, channels)), -128, 127
-        )
-        moments.append(
-            channel_moments_ref(np.rint(values).astype(np.int8), int(rng.integers(-128, 128)), -128)
-        )
-        counts.append(rows)
-    bias = rng.choice([0, 1, 2**31 - 1, -(2**31) + 1, int(rng.integers(-(2**20), 2**20))], channels)
-    return {
-        "moments": moments[0], "target": moments[1], "bias": bias.astype(np.int32),
-        "multiplier": rng.choice([0, 2**30, 2**31 - 1, 3 * 2**29 + 7], channels).astype(np.int32),
-        "shift": rng.integers(-31, 31, channels).astype(np.int32),
-        "count": counts[0], "target_count": counts[1],
-        "gains": (gains := int(rng.choice([1, channels]))),
-        "shapes": {"gain": (gains,), "new_bias": (channels,)},
-    }  # fmt: skip
+from tests.kernels.drawn import generators
 
 
 @given(rng=generators)
 def test_moments_equal_definition(rng):
-    case = any_values(rng)
+    case = moments_case(rng)
     found = np.full(case["output_shape"], 77)
     kernel_named("channel_moments").function(case["values"], found, case["zero_point"], case["clamp_low"])
     np.testing.assert_array_equal(
@@ -56,7 +24,7 @@ def test_moments_equal_definition(rng):
 
 @given(rng=generators)
 def test_alignment_equals_definition(rng):
-    case = any_alignment(rng)
+    case = alignment_case(rng)
     shapes, gains = case.pop("shapes"), case.pop("gains")
     gain, bias = np.full(shapes["gain"], 5, np.int32), np.full(shapes["new_bias"], 5, np.int32)
     arrays = [case[name] for name in ("moments", "target", "bias", "multiplier", "shift")]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from fxpgrad.conformance.cases.weights import LIMITS, perturb_case, stream, weights
 from fxpgrad_kernels.random.distributions import Distribution, direction_table
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.training.direction import BLOCK
@@ -18,7 +19,7 @@ from fxpgrad_kernels.training.direction_ref import (
     thin_direction_ref,
 )
 from fxpgrad_kernels.training.perturb_ref import perturb_along_ref, perturb_split_ref
-from tests.kernels.training.cases import LIMITS, generators, perturb_case, stream, weights
+from tests.kernels.drawn import generators
 
 LEAST = 576 + 384
 

@@ -6,23 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from fxpgrad.conformance.cases.trained_layers import descent_case, outer_batch
+from fxpgrad.conformance.cases.weights import LIMITS, weights
 from fxpgrad_kernels.training.exact_gradient import WORDS, add_outer_products, descend
 from fxpgrad_kernels.training.exact_gradient_ref import add_outer_products_ref, descend_ref
 from fxpgrad_kernels.training.update import RoundingRule
-from tests.kernels.training.cases import LIMITS, generators, stream, weights
-
-
-def any_batch(rng):
-    rows, classes, width = (int(rng.integers(1, n)) for n in (12, 6, 40))
-    features = rng.choice([-128, -1, 0, 127, int(rng.integers(-128, 128))], (rows, width)).astype(np.int8)
-    residuals = rng.integers(-(2**15), 2**15 + 1, (rows, classes)).astype(np.int32)
-    before = rng.integers(-(2**40), 2**40, (classes, width + 1))
-    return features, residuals, before[:, 1:].copy(), before[:, 0].copy(), int(rng.choice([-128, 0, 5, 127]))
+from tests.kernels.drawn import generators
 
 
 @given(rng=generators)
 def test_outer_products_equal_definition_and_may_overwrite_what_was_before(rng):
-    features, residuals, before, before_bias, zero_point = any_batch(rng)
+    features, residuals, before, before_bias, zero_point = outer_batch(rng)
     expected = add_outer_products_ref(features, residuals, before, before_bias, zero_point)
     apart = (np.full_like(before, -1), np.full_like(before_bias, -1))
     add_outer_products(features, residuals, before, before_bias, *apart, zero_point)
@@ -34,7 +28,7 @@ def test_outer_products_equal_definition_and_may_overwrite_what_was_before(rng):
 
 @given(rng=generators)
 def test_rows_may_be_added_in_parts(rng):
-    features, residuals, before, before_bias, zero_point = any_batch(rng)
+    features, residuals, before, before_bias, zero_point = outer_batch(rng)
     cut = int(rng.integers(0, len(features) + 1))
     whole, whole_bias = add_outer_products_ref(features, residuals, before, before_bias, zero_point)
     for part in (slice(0, cut), slice(cut, None)):
@@ -45,31 +39,10 @@ def test_rows_may_be_added_in_parts(rng):
     np.testing.assert_array_equal(before_bias, whole_bias)
 
 
-def any_step(rng, dtype):
-    channels, per_channel = int(rng.integers(1, 6)), int(rng.choice([1, 3, 64, 700]))
-    count = channels * per_channel
-    coarse = int(rng.choice([0, 1, 7, 15]))
-    reach = 2 ** (30 + coarse)
-    gradient = rng.choice([0, 1, -1, reach, -reach, int(rng.integers(-reach, reach))], count)
-    return {
-        "weights": weights(rng, count, dtype),
-        "gradient": gradient.astype(np.int64),
-        "multiplier": rng.choice([0, 2**30, 2**31 - 1], channels).astype(np.int32),
-        "shift": rng.choice([-62, -40, -31, -15, -2, -1, 0, 30], channels).astype(np.int32),
-        "decay": rng.choice([0, 0, 1, 2**20, 2**31 - 1] if dtype != "int32" else [0], channels).astype(
-            np.int32
-        ),
-        **stream(rng),
-        "rounding_rule": int(rng.integers(3)),
-        "coarse": coarse,
-        "first_index": int(rng.choice([0, 8, 1000])),
-    }
-
-
 @pytest.mark.parametrize("dtype", LIMITS)
 @given(rng=generators)
 def test_descent_equals_definition(dtype, rng):
-    case = any_step(rng, dtype)
+    case = descent_case(rng, dtype)
     expected, expected_counts = descend_ref(*case.values())
     found, counts = case["weights"].copy(), np.array([77, 88])
     arrays = [case[name] for name in ("gradient", "multiplier", "shift", "decay")]

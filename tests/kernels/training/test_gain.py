@@ -6,28 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from fxpgrad.conformance.cases.trained_layers import gained_layer
 from fxpgrad_kernels.training.gain import HIGHEST, LOWEST, ONE, scale_multipliers
 from fxpgrad_kernels.training.gain_ref import scale_multipliers_ref
-from tests.kernels.training.cases import generators
-
-
-def any_layer(rng):
-    channels = int(rng.integers(1, 20))
-    multiplier = rng.choice([0, 2**30, 2**30 + 1, 2**31 - 1, int(rng.integers(2**30, 2**31))], channels)
-    gains = [
-        ONE,
-        ONE + 1,
-        LOWEST,
-        LOWEST - 1,
-        HIGHEST - 1,
-        HIGHEST,
-        0,
-        -(2**31),
-        int(rng.integers(LOWEST, HIGHEST)),
-    ]
-    gain = rng.choice(gains, channels if rng.random() < 0.7 else 1)
-    shift = rng.integers(-28, 30, channels)
-    return multiplier.astype(np.int32), shift.astype(np.int32), gain.astype(np.int32)
+from tests.kernels.drawn import generators
 
 
 def run(multiplier, shift, gain):
@@ -38,7 +20,7 @@ def run(multiplier, shift, gain):
 
 @given(rng=generators)
 def test_scaled_multipliers_equal_definition(rng):
-    layer = any_layer(rng)
+    layer = gained_layer(rng)
     new_multiplier, new_shift, cut = run(*layer)
     expected = scale_multipliers_ref(*layer)
     np.testing.assert_array_equal(new_multiplier, expected[0])
@@ -49,7 +31,7 @@ def test_scaled_multipliers_equal_definition(rng):
 
 @given(rng=generators)
 def test_results_are_normalized_and_within_half_a_unit(rng):
-    multiplier, shift, gain = any_layer(rng)
+    multiplier, shift, gain = gained_layer(rng)
     new_multiplier, new_shift, _ = run(multiplier, shift, gain)
     for m, s, g, new_m, new_s in zip(
         multiplier.tolist(), shift.tolist(), np.broadcast_to(gain, multiplier.shape).tolist(),

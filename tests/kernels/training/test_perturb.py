@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.numbers import Case
+from fxpgrad.conformance.cases.weights import LIMITS, perturb_case
 from fxpgrad_kernels.random.distributions import Distribution, direction_table
 from fxpgrad_kernels.random.philox import draw_directions
 from fxpgrad_kernels.random.random_ref import direction_ref
 from fxpgrad_kernels.training.perturb import BLOCK, Form, perturb, perturb_pair
 from fxpgrad_kernels.training.perturb_ref import perturb_ref, perturb_with_count_ref, round_half_away_ref
-from tests.kernels.training.cases import LIMITS, Case, generators, perturb_case
+from tests.kernels.drawn import generators
 
 EVERY_DTYPE = pytest.mark.parametrize("dtype", LIMITS)
 Result = tuple[NDArray[Any], int]

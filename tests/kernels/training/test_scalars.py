@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 
+from fxpgrad.conformance.cases.trained_layers import differences_case
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.training.scalars_ref import scale_differences_ref
-from tests.kernels.training.cases import generators
+from tests.kernels.drawn import generators
 
 
 def scaled(differences, typical, places):
@@ -16,18 +17,9 @@ def scaled(differences, typical, places):
     return scalars, state
 
 
-def any_differences(rng):
-    """Return a legal case."""
-    reach = 2 ** int(rng.integers(1, 49))
-    few = rng.choice([0, 1, -1, reach, -reach, int(rng.integers(-reach, reach))], rng.integers(1, 65))
-    typical = np.array([int(rng.choice([0, 1, 5, reach // 3, reach]))], np.int64)
-    places = int(rng.integers(0, 11))
-    return {"differences": few, "typical": typical, "places": places, "output_shape": few.shape}
-
-
 @given(rng=generators)
 def test_scalars_equal_definition(rng):
-    case = any_differences(rng)
+    case = differences_case(rng)
     differences, typical, places = case["differences"], int(case["typical"][0]), case["places"]
     wanted = scale_differences_ref(differences, np.array([typical]), places)
     found = scaled(differences, typical, places)

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.cases.numbers import Case
+from fxpgrad.conformance.cases.weights import LIMITS, update_case
 from fxpgrad_kernels.random.distributions import Distribution, direction_table
 from fxpgrad_kernels.random.philox import draw_directions
 from fxpgrad_kernels.random.random_ref import direction_ref, rounding_bits_ref
 from fxpgrad_kernels.training.perturb_ref import round_half_away_ref
 from fxpgrad_kernels.training.update import BLOCK, RoundingRule, update
 from fxpgrad_kernels.training.update_ref import rounded_step_ref, update_ref
-from tests.kernels.training.cases import LIMITS, Case, generators, update_case
+from tests.kernels.drawn import generators
 
 EVERY_DTYPE = pytest.mark.parametrize("dtype", LIMITS)
 Result = tuple[NDArray[Any], NDArray[np.int64]]

@@ -1,0 +1,90 @@
+"""Every cause, played by a target, is found again; the definition itself is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fxpgrad.conformance.cases import legal_case
+from fxpgrad.conformance.causes.cause import Cause
+from fxpgrad.conformance.definition import expected_of
+from fxpgrad.conformance.diagnosis import Sample, causes_of, diagnose
+from fxpgrad_kernels.arithmetic.profiles import profile_named
+from fxpgrad_kernels.registry import kernel_named, kernels
+from fxpgrad_kernels.spec import KernelSpec
+
+NAMES = (
+    "conv2d_a8w8", "depthwise_conv2d_a8w8", "fully_connected_a8w8", "transpose_conv2d_a8w8", "conv2d_a16w8",
+    "add_a8", "sub_a16", "mul_a8", "average_pool2d_a8", "max_pool2d_a8", "requantize_a32", "batch_matmul_a8",
+)  # fmt: skip
+
+
+def samples_of(spec: KernelSpec, cause: Cause | None, count: int, profile: str | None = None) -> list[Sample]:
+    """Return what a target with this fault writes; without one, what the definition says."""
+    rng, found = np.random.default_rng(3), list[Sample]()
+    chosen = None if profile is None else profile_named(profile)
+    for _ in range(count):
+        case = legal_case(spec.name, rng, chosen)
+        expected = expected_of(spec, case)
+        got = expected if cause is None else cause.outputs(case)
+        if got is not None:
+            found.append(Sample(case, expected, got))
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_played_cause_is_found(name):
+    """Of every family of causes; which of them coincide in all samples is a matter of the samples."""
+    spec = kernel_named(name)
+    causes = list(causes_of(spec))
+    assert len({cause.name for cause in causes}) == len(causes)
+    for cause in causes[::5]:
+        samples = samples_of(spec, cause, 25)
+        diagnosis = diagnose(spec, samples)
+        if diagnosis.failing * 2 > len(samples):
+            assert cause.name in {found.name for found in diagnosis.causes}, cause.name
+
+
+def test_a_right_target_has_no_diagnosis():
+    spec = kernel_named("conv2d_a8w8")
+    diagnosis = diagnose(spec, samples_of(spec, None, 5))
+    assert (diagnosis.causes, diagnosis.failing, diagnosis.passing, diagnosis.tried) == ((), 0, 5, 0)
+
+
+def test_a_cause_that_one_right_result_contradicts_is_none():
+    spec = kernel_named("add_a8")
+    (cause,) = (c for c in causes_of(spec) if c.name == "output_zero_point dropped")
+    samples = samples_of(spec, cause, 20)
+    assert [found.name for found in diagnose(spec, samples).causes] == [cause.name]
+    honest = Sample(samples[0].case, samples[0].expected, samples[0].expected)
+    moved = next(s for s in samples if s.fails)
+    contradicted = [*samples, Sample(moved.case, moved.expected, moved.expected)]
+    assert diagnose(spec, [*samples, honest]).causes or samples[0].fails
+    assert diagnose(spec, contradicted).causes == ()
+
+
+def test_two_faults_at_once_are_not_blamed_on_one():
+    spec = kernel_named("conv2d_a8w8")
+    by_name = {cause.name: cause for cause in causes_of(spec)}
+    samples = []
+    for sample in samples_of(spec, by_name["bias dropped"], 12):
+        without = {**sample.case, "bias": np.zeros_like(sample.case["bias"])}
+        other = by_name["output_zero_point sign"].outputs(without)
+        assert other is not None
+        samples.append(Sample(sample.case, sample.expected, other))
+    assert diagnose(spec, samples).causes == ()
+
+
+def test_a_rounding_of_another_runtime_is_named():
+    spec = kernel_named("fully_connected_a8w8")
+    (cause,) = (c for c in causes_of(spec) if c.name == "rounding SINGLE")
+    assert "tosa_single" in cause.sentence
+    diagnosis = diagnose(spec, samples_of(spec, cause, 60, "tflite_double"))
+    assert [found.name for found in diagnosis.causes] == ["rounding SINGLE"]
+
+
+@pytest.mark.parametrize("name", kernels())
+def test_causes_of_every_kernel_can_be_listed(name):
+    for cause in causes_of(kernel_named(name)):
+        assert cause.name
+        assert not cause.sentence.endswith(".")
