@@ -178,7 +178,7 @@ MUTANTS: tuple[Mutant, ...] = (
         cause="input_b_zero_point sign",
     ),
     Mutant(
-        "operands' multipliers swapped",
+        "b's multiplier for both",
         *_ADD,
         "fxp_requantize(a, multiplier[0], shift[0]",
         "fxp_requantize(a, multiplier[1], shift[0]",

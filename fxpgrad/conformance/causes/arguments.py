@@ -41,10 +41,9 @@ def _zero_points(spec: KernelSpec) -> Iterator[Cause]:
     for name in (a.name for a in spec.of_role("parameter") if a.name.endswith("zero_point")):
         tensor = name.removesuffix("_zero_point").replace("_", " ")
         right, wrong = ("added", "subtracted") if tensor == "output" else ("subtracted", "added")
-        yield by_edit(
-            spec, f"{name} dropped", f"the zero point of the {tensor} is left out", given(**{name: 0})
-        )
-        sentence = f"the zero point of the {tensor} is {wrong} instead of {right}"
+        tensor = tensor if " " in tensor else f"the {tensor}"
+        yield by_edit(spec, f"{name} dropped", f"the zero point of {tensor} is left out", given(**{name: 0}))
+        sentence = f"the zero point of {tensor} is {wrong} instead of {right}"
         yield by_edit(spec, f"{name} sign", sentence, mapped([name], _negative))
 
 
