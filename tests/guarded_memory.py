@@ -1,80 +1,20 @@
-"""Arrays that end or begin at a page which nobody may touch, and a process that may die of one.
-
-A kernel that reads or writes one element too far usually finds memory there, and no comparison of results
-tells. `guarded` places an array so that the first byte behind it (or before it) faults; `Sandbox` runs a
-function where that kills another process than the one that tests.
-"""
+"""A process that may die of touching what is not an array's, and the mark of tests that need one."""
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 import multiprocessing
 import signal
-import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-Side = Literal["end", "start"]
-SIDES: tuple[Side, ...] = ("end", "start")
-
-GUARD = 1 << 24  # bytes on either side: a stride too far faults as one element too far does
-_NONE, _READ_WRITE = 0, 1 | 2
-_PRIVATE, _ANONYMOUS, _NO_RESERVE = 0x2, 0x20, 0x4000
+from fxpgrad.conformance.guarded_memory import guards_available
 
 needs_guards = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="protects pages by Linux's mmap and mprotect"
+    not guards_available(), reason="protects pages by Linux's mmap and mprotect"
 )
-
-
-def _system() -> ctypes.CDLL:
-    library = ctypes.CDLL(None, use_errno=True)
-    library.mmap.restype = ctypes.c_void_p
-    library.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *(ctypes.c_int,) * 3, ctypes.c_long]
-    library.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    library.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-    return library
-
-
-_SYSTEM = _system() if sys.platform.startswith("linux") else None
-
-
-class Region:
-    """Zeroed bytes between two guards; NumPy takes it for an array's owner."""
-
-    def __init__(self, nbytes: int, side: Side) -> None:
-        assert _SYSTEM is not None
-        room = max(-(-nbytes // mmap.PAGESIZE), 1) * mmap.PAGESIZE
-        self._length = room + 2 * GUARD
-        flags = _PRIVATE | _ANONYMOUS | _NO_RESERVE
-        self._base = _SYSTEM.mmap(None, self._length, _NONE, flags, -1, 0)
-        first = self._base + GUARD
-        if _SYSTEM.mprotect(first, room, _READ_WRITE) != 0:
-            raise OSError(ctypes.get_errno(), "mprotect failed")
-        self.address: int = first + room - nbytes if side == "end" else first
-        self._unmap = _SYSTEM.munmap
-
-    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return the bytes as an array, which keeps the region."""
-        self.__array_interface__ = {
-            "data": (self.address, False), "shape": shape, "typestr": dtype.str, "version": 3,
-        }  # fmt: skip
-        return np.asarray(self)
-
-    def __del__(self) -> None:
-        self._unmap(self._base, self._length)
-
-
-def guarded(values: NDArray[Any], side: Side) -> NDArray[Any]:
-    """Return a C-contiguous copy that has no accessible byte behind its end, or before its start."""
-    copy = Region(values.nbytes, side).array(values.shape, values.dtype)
-    copy[...] = values
-    return copy
 
 
 class Crash(Exception):  # noqa: N818

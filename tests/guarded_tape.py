@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fxpgrad.conformance.guarded_memory import Side, guarded
 from fxpgrad_kernels.spec import Argument
 from fxpgrad_kernels.tape import Tape
-from tests.guarded_memory import Side, guarded
 
 Note = Callable[[Any], None]
 Place = tuple[int, int]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fxpgrad.conformance.cases import legal_case
+from fxpgrad.conformance.guarded_memory import SIDES, Side
 from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.execute import Executor
 from fxpgrad.program.program import Program, constants_sha256
@@ -20,7 +21,7 @@ from fxpgrad.trainer.trainer import Trainer
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.tape import Tape
 from tests.data_folder import DATA, needs_data
-from tests.guarded_memory import SIDES, Crash, Sandbox, Side, needs_guards
+from tests.guarded_memory import Crash, Sandbox, needs_guards
 from tests.guarded_tape import Note, guarded_tapes
 from tests.program.random_programs import random_program, random_samples
 from tests.trainer.small_programs import dense_integers, dense_program, image_program

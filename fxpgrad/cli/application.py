@@ -10,11 +10,14 @@ import click
 from fxpgrad.cli.adapt_command import adapt_command
 from fxpgrad.cli.bench_command import bench_command
 from fxpgrad.cli.check_command import check_command
+from fxpgrad.cli.conform_command import conform_command
 from fxpgrad.cli.convert_command import convert_command
 from fxpgrad.cli.demo_command import demo_command
 from fxpgrad.cli.diff_command import diff_command
+from fxpgrad.cli.emulate_command import emulate_command
 from fxpgrad.cli.evaluate_command import evaluate_command
 from fxpgrad.cli.experiment_command import experiment_command
+from fxpgrad.cli.export_c_command import export_c_command
 from fxpgrad.cli.inspect_command import inspect_command
 from fxpgrad.cli.memory_command import memory_command
 from fxpgrad.cli.probe_command import probe_command
@@ -105,7 +108,10 @@ for _command in (
     run_command,
     diff_command,
     check_command,
+    conform_command,
     convert_command,
+    export_c_command,
+    emulate_command,
     memory_command,
     probe_command,
     adapt_command,

@@ -20,11 +20,13 @@ def port_files() -> dict[str, Path]:
     """Return the C file that defines each port, by the kernel's name.
 
     A port is a function whose name is PREFIX and a kernel's, written out or as the first argument of a macro,
-    at the start of a line.
+    at the start of a line. A C file with a header beside it holds what ports share, and no port.
     """
     found = {}
     start = re.compile(rf"^(?:void|int64_t|[A-Z_0-9]+\()\s*{PREFIX}(\w+)\b", re.MULTILINE)
     for path in sorted(DEVICE.rglob("*.c")):
+        if path.with_suffix(".h").exists():
+            continue
         for name in start.findall(path.read_text()):
             found[name] = path
     return found

@@ -189,7 +189,7 @@ class Trainer:
 
     def _head_step(self, features: NDArray[Any], labels: NDArray[np.int32]) -> StepReport:
         """Take a step in which nothing but the exact head is trained: one inference, no probe."""
-        loss = self._passes.run_plain(self._executor, features, labels)
+        loss = self._passes.run_plain(features, labels)
         moved, clipped = self._step_head()
         self.steps_taken += 1
         return StepReport(self.steps_taken - 1, (loss,), (), (), 0, moved, clipped, self.batch)

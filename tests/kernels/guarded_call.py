@@ -21,9 +21,9 @@ from fxpgrad.conformance.calls import (
     written_names,
 )
 from fxpgrad.conformance.cases import legal_case
+from fxpgrad.conformance.guarded_memory import SIDES, Side, guarded
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
-from tests.guarded_memory import SIDES, Side, guarded
 
 # Arguments that say a shape or a place in an array, or belong to one that does: the caller vouches for them.
 PLACES = frozenset(

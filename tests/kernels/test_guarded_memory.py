@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from fxpgrad.conformance.cases import legal_case
+from fxpgrad.conformance.guarded_memory import SIDES, Side, guarded
 from fxpgrad_kernels.jit import kernel
 from fxpgrad_kernels.registry import kernel_named, kernels
-from tests.guarded_memory import SIDES, Crash, Sandbox, Side, guarded, needs_guards
+from tests.guarded_memory import Crash, Sandbox, needs_guards
 from tests.kernels.guarded_call import (
     check_any_values,
     check_guarded,

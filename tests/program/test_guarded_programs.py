@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from fxpgrad.conformance.guarded_memory import SIDES
 from fxpgrad.program.execute import Executor, run_reference
 from fxpgrad.program.plan import plan
 from fxpgrad.program.program import Program
 from fxpgrad.program.validate import NOT_IN_PROGRAMS
 from fxpgrad_kernels.registry import kernels
-from tests.guarded_memory import SIDES, Sandbox, needs_guards
+from tests.guarded_memory import Sandbox, needs_guards
 from tests.guarded_tape import Note, guarded_tapes
 from tests.program.one_call_programs import accepted_programs
 

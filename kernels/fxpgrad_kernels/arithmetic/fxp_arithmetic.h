@@ -29,6 +29,18 @@ static inline int8_t fxp_saturate_int8(int64_t value) { return (int8_t)fxp_clamp
 static inline int16_t fxp_saturate_int16(int64_t value) { return (int16_t)fxp_clamp(value, INT16_MIN, INT16_MAX); }
 static inline int32_t fxp_saturate_int32(int64_t value) { return (int32_t)fxp_clamp(value, INT32_MIN, INT32_MAX); }
 
+/* value modulo 2^bits, in [-2^(bits - 1), 2^(bits - 1) - 1]; bits in [1, 62]. */
+static inline int64_t fxp_wrap(int64_t value, int32_t bits) {
+    const int64_t half = (int64_t)1 << (bits - 1);
+    return ((value + half) & (2 * half - 1)) - half;
+}
+
+/* value + zero_point, clamped; clamped first, so that 32 bits are enough. All but the value lie in int16. */
+static inline int32_t fxp_add_zero_point(int32_t value, int32_t zero_point, int32_t low, int32_t high) {
+    const int32_t least = low - zero_point, most = high - zero_point;
+    return (value < least ? least : value > most ? most : value) + zero_point;
+}
+
 /* value * 2^amount: C leaves the left shift of a negative number undefined. The product must fit int64. */
 static inline int64_t fxp_shift_left(int64_t value, int64_t amount) { return value * ((int64_t)1 << amount); }
 
@@ -81,25 +93,24 @@ static inline int32_t fxp_requantize(int64_t accumulator, int32_t multiplier, in
         const int64_t reduced = fxp_min((m + (one << 15)) >> 16, 0x7FFF);
         return fxp_saturate_int32((accumulator * reduced + (one << (14 - s))) >> (15 - s));
     }
-    const int64_t x = fxp_saturate_int32(accumulator);
+    const int32_t x = fxp_saturate_int32(accumulator);
+    const int64_t product = (int64_t)x * multiplier;
     if (rounding == FXP_FLOAT32_EVEN) {
         return fxp_requantize_float32_even(x, m, s);
     }
     if (rounding == FXP_SINGLE) { /* one rounding, ties up */
-        return fxp_saturate_int32((x * m + (one << (30 - s))) >> (31 - s));
+        return fxp_saturate_int32((product + (one << (30 - s))) >> (31 - s));
     }
     if (rounding == FXP_TOSA_DOUBLE) { /* as DOUBLE_AWAY, both roundings folded into one bias */
         const int64_t away = s < 0 ? (x >= 0 ? one << 30 : -(one << 30)) : 0;
-        return fxp_saturate_int32((x * m + (one << (30 - s)) + away) >> (31 - s));
+        return fxp_saturate_int32((product + (one << (30 - s)) + away) >> (31 - s));
     }
-    const int64_t right = fxp_max(-s, 0);
-    const int64_t left = fxp_saturate_int32(fxp_shift_left(x, fxp_max(s, 0)));
-    const int64_t high = (left * m + (one << 30)) >> 31; /* nearest, ties up */
-    int64_t half = (one << right) >> 1;
-    if (rounding == FXP_DOUBLE_AWAY && high < 0 && right > 0) {
-        half--;
-    }
-    return (int32_t)((high + half) >> right);
+    /* DOUBLE_AWAY and DOUBLE_UP: 32 bits are enough but for the product. */
+    const int32_t left = shift > 0 ? fxp_saturate_int32(fxp_shift_left(x, s)) : x;
+    const int32_t high = (int32_t)(((int64_t)left * multiplier + (one << 30)) >> 31); /* nearest, ties up */
+    const int32_t right = shift > 0 ? 0 : -shift, mask = (int32_t)((UINT32_C(1) << right) - 1);
+    const int32_t tie = (mask >> 1) + (rounding == FXP_DOUBLE_AWAY && high < 0);
+    return (high >> right) + ((high & mask) > tie);
 }
 
 #endif
