@@ -75,9 +75,9 @@ def test_a_project_runs_on_a_board(name: str, project: Path, classifier: Model) 
     assert len(run["said"].splitlines()) == 3
     assert run["ram"] >= run["sizes"]["bss"] > 0
     (project / "labels.bin").write_bytes(np.full(len(classifier.y), 99, np.int32).tobytes())
-    failed = call("emulate", project, "--board", name, "--program", "train", "--steps", 3)
+    failed = call(*words)
     assert failed.exit_code == 1
-    assert "a label is out of range" in failed.stdout
+    assert "labels.bin: a label is out of range" in json.loads(failed.stdout)["runs"][0]["said"]
 
 
 def test_bad_projects_and_boards_are_named(tmp_path: Path, classifier: Model, monkeypatch) -> None:
