@@ -11,10 +11,18 @@ from fxpgrad.program.layer_names import short_name
 _LONGEST = 48
 # What a project has files, executables or folders of, whatever the model is called; headers of C that its
 # files include; and the board's own file.
-_TAKEN = frozenset(
-    "cmakelists host_main infer kernels makefile readme selftest train train_main "
-    "errno stdint stdio stdlib string cortex_m".split()
+_OURS = (
+    "cmakelists",
+    "host_main",
+    "infer",
+    "kernels",
+    "makefile",
+    "readme",
+    "selftest",
+    "train",
+    "train_main",
 )
+_TAKEN = frozenset((*_OURS, "errno", "stdint", "stdio", "stdlib", "string", "cortex_m"))
 # What names of tensors, constants, gains, tensors of a pass and golden values start with.
 _LOCAL = ("t", "c", "g", "p", "golden")
 

@@ -39,7 +39,29 @@ def test_settings_of_training_need_training(tmp_path: Path, classifier: Model) -
     assert_refused(
         call("export-c", classifier.path, "-o", tmp_path / "p", "--train", "ft", "--epsilon", 1e-9), "epsilon"
     )
+    for words in (("--batch", 4), ("--directions", 2), ("--data", "mine.npz")):
+        assert_refused(
+            call("export-c", classifier.path, "-o", tmp_path / "p", *words), f"{words[0]} is for --train"
+        )
+    words = ("--train", "ft", "--data", "mine.npz")
+    assert_refused(call("export-c", classifier.path, "-o", tmp_path / "p", *words), "--head exact")
     assert not (tmp_path / "p").exists()
+
+
+def test_a_batch_that_int32_cannot_count_is_refused(tmp_path: Path, classifier: Model) -> None:
+    words = ("--train", "ft", "--batch", 2**31 // 72 + 1)
+    assert_refused(call("export-c", classifier.path, "-o", tmp_path / "p", *words), "make it smaller")
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(("batch", "directions"), [(100, 50), (64, 64), (67, 1)])
+def test_affine_directions_fit_the_batch(
+    batch: int, directions: int, tmp_path: Path, classifier: Model
+) -> None:
+    words = ("--train", "affine", "--batch", batch, "--json")
+    result = call("export-c", classifier.path, "-o", tmp_path / "p", *words)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["training"]["config"]["num_directions"] == directions
 
 
 def test_an_exact_head_is_sized_by_data(tmp_path: Path, classifier: Model) -> None:

@@ -228,6 +228,11 @@ def test_parts_that_c_does_not_have_are_refused(changes: dict[str, Any], message
         training_form(dense_program(), TrainerConfig(**changes), 4)
 
 
+def test_one_class_is_refused() -> None:
+    with pytest.raises(InputError, match="one class is always 0"):
+        training_form(dense_program(classes=1), FT, 4)
+
+
 def with_bias(program: Program, value: int) -> Program:
     name = program.calls[0].constants["bias"]
     return program.with_constants({name: np.full_like(program.constants[name].data, value)})
