@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fxpgrad.codegen.c_project import CProject, c_project
 from fxpgrad.codegen.golden_runs import sample_inputs
-from fxpgrad.codegen.project_folder import write_folder
+from fxpgrad.files import write_folder
 from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.execute import Executor, run_program
 from fxpgrad.program.program import Program

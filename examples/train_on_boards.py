@@ -24,10 +24,10 @@ from fxpgrad.codegen.c_project import c_project
 from fxpgrad.codegen.emulated_boards import board_named
 from fxpgrad.codegen.emulation import emulate
 from fxpgrad.codegen.model_text import c_plan
-from fxpgrad.codegen.project_folder import write_folder
 from fxpgrad.codegen.training_form import training_form
 from fxpgrad.experiments.evaluate import evaluate
 from fxpgrad.experiments.methods import config_in_c
+from fxpgrad.files import write_folder
 from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.program import Program
 from fxpgrad.trainer.objective import LinearCrossEntropy

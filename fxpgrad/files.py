@@ -70,14 +70,14 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             os.unlink(temporary)
 
 
-def check_folder(path: str | Path, force: bool) -> Path:
+def check_folder(path: str | Path, *, force: bool = False) -> Path:
     """Return the folder that `write_folder` would write to, after symbolic links.
 
     Raises
     ------
     StoreError
         It exists and is no folder, or holds something and `force` is off; or the folder above it is missing
-        or cannot be written.
+        or obviously cannot be written.
     """
     try:
         folder = Path(path).resolve()
@@ -87,48 +87,49 @@ def check_folder(path: str | Path, force: bool) -> Path:
             raise StoreError(f"cannot write to {path}: there is no folder {folder.parent}")
         if folder.exists() and not force and any(folder.iterdir()):
             raise StoreError(
-                f"the folder {path} is not empty; --force replaces files of the same names in it"
+                f"the folder {path} is not empty: name another, or --force replaces files of the same names"
             )
-        nearest = folder if folder.exists() else folder.parent
-    except (OSError, RuntimeError) as error:
+        for needed in (folder.parent, *([folder] if folder.exists() else [])):
+            if not os.access(needed, os.W_OK | os.X_OK):
+                raise StoreError(f"cannot write to {path}: no permission to write in {needed}")
+    except (OSError, RuntimeError) as error:  # a RuntimeError before Python 3.13: a circle of links
         raise StoreError(f"cannot write to {path}: {getattr(error, 'strerror', None) or error}") from error
-    if not os.access(nearest, os.W_OK):
-        raise StoreError(f"cannot write to {path}: no permission to write in {nearest}")
     return folder
 
 
-def write_folder(path: str | Path, files: Mapping[str, bytes], *, force: bool = False) -> None:
-    """Write files into a folder: all of them, or none.
+def write_folder(path: str | Path, files: Mapping[str, bytes | str], *, force: bool = False) -> None:
+    """Write files by their path in a folder, text as UTF-8: all of them, or none.
 
-    They are written completely to a temporary folder beside it, then renamed. The folder is made if its
-    parent exists. With `force` files of the same names are replaced, and others stay.
+    They are written completely to a temporary folder beside it. A new folder then appears whole; into one
+    that exists the files are renamed one by one. With `force` those of the same names are replaced, and
+    others stay.
 
     Raises
     ------
     StoreError
         As `check_folder`; or the disk is full. No file of the folder has changed then.
     """
-    folder = check_folder(path, force)
+    folder = check_folder(path, force=force)
     blocked = [name for name in files if (folder / name).is_dir()]
     if blocked:
         raise StoreError(f"cannot write to {path}: {blocked[0]} in it is a folder")
-    made = not folder.exists()
-    temporary = folder.parent / f".{folder.name[:100]}.{secrets.token_hex(8)}"
+    staged = folder.parent / f".{folder.name[:100]}.{secrets.token_hex(8)}"
     try:
-        temporary.mkdir()
+        staged.mkdir()
         for name, content in files.items():
-            with (temporary / name).open("wb") as file:
-                file.write(content)
+            (staged / name).parent.mkdir(parents=True, exist_ok=True)
+            with (staged / name).open("wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
-        folder.mkdir(exist_ok=True)
+        if not folder.exists():
+            staged.rename(folder)
+            return
         for name in files:
-            os.replace(temporary / name, folder / name)
-        made = False
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        for name in files:
+            os.replace(staged / name, folder / name)
     except OSError as error:
         raise StoreError(f"cannot write to {path}: {error.strerror or error}") from error
-    finally:  # also when the user interrupts
-        shutil.rmtree(temporary, ignore_errors=True)
-        if made:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+    finally:  # also when the user interrupts; after the rename there is nothing left to remove
+        shutil.rmtree(staged, ignore_errors=True)

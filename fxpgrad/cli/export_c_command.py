@@ -18,17 +18,18 @@ from fxpgrad.cli.terminal import (
 )
 from fxpgrad.codegen.c_project import DEFAULT_SAMPLES, MOST_SAMPLES, CProject, c_project
 from fxpgrad.codegen.memory_need import layer_needs
-from fxpgrad.codegen.project_folder import check_folder, write_folder
 from fxpgrad.codegen.training_form import TrainingForm, training_form
 from fxpgrad.codegen.training_text import TrainingText
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.methods import config_in_c
+from fxpgrad.files import check_folder, write_folder
 from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import Program
 from fxpgrad.tasks.npz_data import load_labelled
 
 Scope = Literal["lp", "ft", "affine"]
+_BATCH = 8
 
 
 @click.command("export-c")
@@ -60,7 +61,7 @@ Scope = Literal["lp", "ft", "affine"]
 @click.option(
     "--data", type=FILE_NAME, help="Of an exact head: x and y; its first batch sets the size of the steps."
 )
-@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Samples of a step.")
+@click.option("--batch", type=click.IntRange(min=1), help=f"Samples of a step.  [default: {_BATCH}]")
 @click.option("--directions", "num_directions", type=click.IntRange(1, 64), help="Directions of a step.")
 @click.option("--epsilon", type=float, help="Size of a probe.")
 @click.option("--learning-rate", type=float, help="Size of a step.")
@@ -74,8 +75,6 @@ def export_c_command(
     samples: int,
     force: bool,
     scope: Scope | None,
-    data: str | None,
-    batch: int,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -88,9 +87,10 @@ def export_c_command(
     program = load_program(model, profile)
     warn_of_doubts(program)
     given = {name: value for name, value in settings.items() if value is not None}
-    training = None if scope is None else _training(program, scope, batch, data, given)
     if scope is None and given:
-        raise InputError(f"--{next(iter(given)).replace('_', '-')} is for --train")
+        option = next(iter(given)).removeprefix("num_").replace("_", "-")
+        raise InputError(f"--{option} is for --train")
+    training = None if scope is None else _training(program, scope, **given)
     project = c_project(program, samples=samples, ram_limit=ram_limit, training=training)
     write_folder(folder, project.files, force=force)
     if as_json:
@@ -107,14 +107,12 @@ def export_c_command(
 
 
 def _training(
-    program: Program,
-    scope: Scope,
-    batch: int,
-    data: str | None,
-    given: dict[str, Any],
+    program: Program, scope: Scope, *, batch: int = _BATCH, data: str | None = None, **given: Any
 ) -> TrainingForm:
     config = replace(config_in_c(program, scope, batch), **given)
     if config.head == "forward":
+        if data is not None:
+            raise InputError("--data is for --head exact: forward gradients need no first batch")
         return training_form(program, config, batch)
     if data is None:
         raise InputError("--head exact needs --data: its first batch sets the size of the steps")

@@ -75,7 +75,7 @@ def vectors_command(
     chosen = _formats(formats or ("npz,bin" if is_model else "npz,bin,h"))
     if data is not None and not is_model:
         raise InputError(f"--data holds inputs of a model; {target} is a kernel, whose cases are drawn")
-    check_folder(output, force)
+    check_folder(output, force=force)
     options: dict[str, Any] = {"cases": cases, "seed": seed}
     options["command"] = _command(target, profile, cases, seed, chosen, data)
     with progress_bar(MofNCompleteColumn()) as bar:

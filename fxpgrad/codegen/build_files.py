@@ -92,7 +92,9 @@ def cmake_lists(text: ModelText, programs: Sequence[Executable], kernel_files: S
         f"# What firmware links: the model and its kernels.\n"
         f"add_library({text.prefix}_model STATIC {text.prefix}.c)\n"
         f"target_include_directories({text.prefix}_model PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})\n"
-        f"target_link_libraries({text.prefix}_model PUBLIC {text.prefix}_kernels)\n"
+        f"target_link_libraries({text.prefix}_model PUBLIC {text.prefix}_kernels)\n\n"
+        "# The programs: not where this folder is a part of another project.\n"
+        "if(NOT CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR)\n    return()\nendif()\n"
     ]
     for program in programs:
         parts.append(

@@ -5,11 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from fxpgrad.codegen.ports import device_stems
 from fxpgrad.program.layer_names import short_name
 
 _LONGEST = 48
-# What a project has files, executables or folders of, whatever the model is called.
-_TAKEN = frozenset(("cmakelists", "host_main", "infer", "kernels", "makefile", "readme", "selftest", "train"))
+# What a project has files, executables or folders of, whatever the model is called; headers of C that its
+# files include; and the board's own file.
+_OURS = (
+    "cmakelists",
+    "host_main",
+    "infer",
+    "kernels",
+    "makefile",
+    "readme",
+    "selftest",
+    "train",
+    "train_main",
+)
+_TAKEN = frozenset((*_OURS, "errno", "stdint", "stdio", "stdlib", "string", "cortex_m"))
+# What names of tensors, constants, gains, tensors of a pass and golden values start with.
+_LOCAL = ("t", "c", "g", "p", "golden")
 
 
 def letters_of(name: str) -> str:
@@ -26,7 +41,10 @@ def prefix_of(model: str) -> str:
     text = letters_of(model)
     if not text or text[0].isdigit() or text.lower().startswith("fxp"):  # fxp is the kernels' own
         text = f"model_{text}".rstrip("_")
-    return f"{text}_model" if text.lower() in _TAKEN else text
+    if text.lower().partition("_")[0] in _LOCAL:
+        text = f"model_{text}"
+    taken = text.lower() in _TAKEN or text.lower() in device_stems() or text.lower().endswith("_constants")
+    return f"{text}_model" if taken else text
 
 
 def unique_names(names: Iterable[str], start: str = "") -> dict[str, str]:

@@ -38,6 +38,12 @@ def header_files() -> dict[str, Path]:
     return {path.name: path for path in sorted(DEVICE.rglob("*.h"))}
 
 
+@functools.cache
+def device_stems() -> frozenset[str]:
+    """Return the names, without suffix, of all C files and headers of the device side."""
+    return frozenset(path.stem for path in (*DEVICE.rglob("*.c"), *DEVICE.rglob("*.h")))
+
+
 def include_folders() -> list[Path]:
     """Return the folders in which the ports look for headers."""
     return sorted({path.parent for path in header_files().values()})

@@ -95,6 +95,7 @@ def training_form(
     if program.variables:
         raise InputError(f"program {program.name} keeps state from row to row: it cannot be trained")
     form = with_accumulator_output(without_softmax(program))
+    _check_sizes(form, batch)
     trainables = make_trainables(form, config)
     names = {item.call for item in trainables}
     head = () if first_batch is None or config.head != "exact" else _head_steps(form, config, first_batch)
@@ -115,6 +116,20 @@ def training_form(
     return TrainingForm(
         form, config, batch, rows, trainables, first, active.inputs[0], *objective.logit_scale, widths, head
     )
+
+
+def _check_sizes(program: Program, batch: int) -> None:
+    classes = program.tensors[program.outputs[0]].elements
+    if classes < 2:
+        raise InputError(
+            f"program {program.name} ends in one value, not in the logits of classes: the cross-entropy of "
+            "one class is always 0, and nothing could be learned"
+        )
+    sample = program.tensors[program.inputs[0]].elements
+    if batch * sample >= 2**31:
+        raise InputError(
+            f"a batch of {batch} samples of {sample} values is more than an int32 counts; make it smaller"
+        )
 
 
 def _head_steps(program: Program, config: TrainerConfig, first_batch: LabelledBatch) -> tuple[HeadStep, ...]:

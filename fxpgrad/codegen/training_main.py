@@ -42,7 +42,7 @@ static int read_item(FILE *file, long index, long item_bytes, void *item) {
 }
 
 /* Step k takes samples k * batch, k * batch + 1, ... of the file, from its start again behind its end. */
-static int train(FILE *sample_file, FILE *label_file, long count, long steps) {
+static int train(FILE *sample_file, FILE *label_file, const char *label_path, long count, long steps) {
     for (long step = 0; step < steps; step++) {
         PREFIX_step_report report;
         for (long row = 0; row < MACRO_BATCH; row++) {
@@ -53,13 +53,31 @@ static int train(FILE *sample_file, FILE *label_file, long count, long steps) {
             }
         }
         const int32_t status = PREFIX_train_step(samples, labels, &report);
+        if (status == 1) {
+            return fail(label_path, "a label is out of range");
+        }
         if (status != 0) {
-            return fail("labels", status == 1 ? "a label is out of range" : "a bias has passed its limit");
+            return fail("training", "a bias has passed its limit; export it with a smaller learning rate");
         }
         printf("%ld %.0f %.0f %ld %ld\\n", step, (double)report.loss_plus, (double)report.loss_minus,
                (long)report.moved, (long)(report.clipped + report.saturated));
     }
     return 0;
+}
+
+/* Whether a file can be written: known before hours of training, and without a trace. */
+static int can_be_written(const char *path) {
+    FILE *file = fopen(path, "rb");
+    const int was_there = file != NULL;
+    if (was_there) {
+        fclose(file);
+    }
+    file = fopen(path, "ab");
+    if (file == NULL) {
+        return 0;
+    }
+    fclose(file);
+    return was_there || remove(path) == 0;
 }
 
 static int save(const char *path) {
@@ -72,7 +90,26 @@ static int save(const char *path) {
         const size_t bytes = (size_t)PREFIX_trained[i].bytes;
         good = good && fwrite(PREFIX_trained[i].values, 1, bytes, file) == bytes;
     }
-    return fclose(file) == 0 && good ? 0 : fail(path, "cannot be written");
+    if (fclose(file) == 0 && good) {
+        return 0;
+    }
+    remove(path); /* rather none than half of it */
+    return fail(path, "cannot be written");
+}
+
+static int train_on(FILE *sample_file, FILE *label_file, const char *const *paths, long steps) {
+    const long count = count_items(sample_file, SAMPLE_BYTES);
+    if (count < 0) {
+        return fail(paths[0], "its length must be a multiple of a sample's, and not 0");
+    }
+    if (count_items(label_file, (long)sizeof labels[0]) != count) {
+        return fail(paths[1], "must hold one 32-bit label for each sample");
+    }
+    if (!can_be_written(paths[2])) {
+        return fail(paths[2], strerror(errno));
+    }
+    const int code = train(sample_file, label_file, paths[1], count, steps);
+    return code == 0 ? save(paths[2]) : code;
 }
 
 int main(int argc, char **argv) {
@@ -81,20 +118,18 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: train [SAMPLES.bin LABELS.bin STEPS TRAINED.bin]\\n");
         return 2;
     }
-    const char *paths[] = {
+    const char *const paths[] = {
         named ? argv[1] : "SAMPLES",
         named ? argv[2] : "LABELS",
         named ? argv[4] : "TRAINED",
     };
-    FILE *target = fopen(paths[2], "ab"); /* now rather than after hours of training */
-    if (target == NULL) {
-        return fail(paths[2], strerror(errno));
-    }
-    fclose(target);
     char *end = NULL;
     const long steps = named ? strtol(argv[3], &end, 10) : TRAIN_STEPS;
     if (steps < 1 || (end != NULL && *end != '\\0')) {
         return fail(named ? argv[3] : "TRAIN_STEPS", "must be a number of steps, at least 1");
+    }
+    if (strcmp(paths[2], paths[0]) == 0 || strcmp(paths[2], paths[1]) == 0) {
+        return fail(paths[2], "would be written over what is read from it; name another file");
     }
     FILE *sample_file = fopen(paths[0], "rb");
     if (sample_file == NULL) {
@@ -102,21 +137,14 @@ int main(int argc, char **argv) {
     }
     FILE *label_file = fopen(paths[1], "rb");
     if (label_file == NULL) {
+        const int reason = errno;
         fclose(sample_file);
-        return fail(paths[1], strerror(errno));
+        return fail(paths[1], strerror(reason));
     }
-    const long count = count_items(sample_file, SAMPLE_BYTES);
-    int code = 0;
-    if (count < 0) {
-        code = fail(paths[0], "its length must be a multiple of a sample's, and not 0");
-    } else if (count_items(label_file, (long)sizeof labels[0]) != count) {
-        code = fail(paths[1], "must hold one 32-bit label for each sample");
-    } else {
-        code = train(sample_file, label_file, count, steps);
-    }
+    const int code = train_on(sample_file, label_file, paths, steps);
     fclose(sample_file);
     fclose(label_file);
-    return code == 0 ? save(paths[2]) : code;
+    return code;
 }
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fxpgrad.codegen.c_text import array_definition, remark, shape_text
+from fxpgrad.codegen.c_text import array_definition, remark, shape_text, string
 from fxpgrad.codegen.head_source import head_functions, head_memory, head_sums
 from fxpgrad.codegen.training_form import BIAS_LIMIT
 from fxpgrad.codegen.training_text import TrainingText
@@ -124,7 +124,7 @@ def _places(text: TrainingText) -> str:
 
 def _trained_table(text: TrainingText) -> str:
     rows = "".join(
-        f'    {{"{remark(short_name(name))}", {identifier}, {values.nbytes}}},\n'
+        f"    {{{string(short_name(name))}, {identifier}, {values.nbytes}}},\n"
         for name, identifier, values in text.trained_arrays()
     )
     prefix, macro = text.model.prefix, text.model.macro

@@ -79,11 +79,12 @@ def default_method(program: Program) -> MethodName:
 def config_in_c(program: Program, scope: Literal["lp", "ft", "affine"], batch: int) -> TrainerConfig:
     """Return settings for a training step in C, which has the plain estimator alone.
 
-    affine: one direction a sample. 8-bit weights are probed relative to their size, by a step or more.
+    affine: one direction a sample, or as many as fit the batch evenly. 8-bit weights are probed relative to
+    their size, by a step or more.
     """
     if scope == "affine":
         config = dataclasses.replace(METHODS["affine"].config, head="forward", schedule="constant")
-        return dataclasses.replace(config, num_directions=min(batch, _MOST_DIRECTIONS))
+        return batch_of(config, batch, batch)[0]
     config = METHODS["ff_lp" if scope == "lp" else "ff_ft"].config
     if default_method(program) == "affine":  # 8 bits
         return dataclasses.replace(config, relative=True, epsilon=1e-1, learning_rate=1e-2)

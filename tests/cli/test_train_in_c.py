@@ -39,7 +39,29 @@ def test_settings_of_training_need_training(tmp_path: Path, classifier: Model) -
     assert_refused(
         call("export-c", classifier.path, "-o", tmp_path / "p", "--train", "ft", "--epsilon", 1e-9), "epsilon"
     )
+    for words in (("--batch", 4), ("--directions", 2), ("--data", "mine.npz")):
+        assert_refused(
+            call("export-c", classifier.path, "-o", tmp_path / "p", *words), f"{words[0]} is for --train"
+        )
+    words = ("--train", "ft", "--data", "mine.npz")
+    assert_refused(call("export-c", classifier.path, "-o", tmp_path / "p", *words), "--head exact")
     assert not (tmp_path / "p").exists()
+
+
+def test_a_batch_that_int32_cannot_count_is_refused(tmp_path: Path, classifier: Model) -> None:
+    words = ("--train", "ft", "--batch", 2**31 // 72 + 1)
+    assert_refused(call("export-c", classifier.path, "-o", tmp_path / "p", *words), "make it smaller")
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(("batch", "directions"), [(100, 50), (64, 64), (67, 1)])
+def test_affine_directions_fit_the_batch(
+    batch: int, directions: int, tmp_path: Path, classifier: Model
+) -> None:
+    words = ("--train", "affine", "--batch", batch, "--json")
+    result = call("export-c", classifier.path, "-o", tmp_path / "p", *words)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["training"]["config"]["num_directions"] == directions
 
 
 def test_an_exact_head_is_sized_by_data(tmp_path: Path, classifier: Model) -> None:
@@ -75,9 +97,9 @@ def test_a_project_runs_on_a_board(name: str, project: Path, classifier: Model) 
     assert len(run["said"].splitlines()) == 3
     assert run["ram"] >= run["sizes"]["bss"] > 0
     (project / "labels.bin").write_bytes(np.full(len(classifier.y), 99, np.int32).tobytes())
-    failed = call("emulate", project, "--board", name, "--program", "train", "--steps", 3)
+    failed = call(*words)
     assert failed.exit_code == 1
-    assert "a label is out of range" in failed.stdout
+    assert "labels.bin: a label is out of range" in json.loads(failed.stdout)["runs"][0]["said"]
 
 
 def test_bad_projects_and_boards_are_named(tmp_path: Path, classifier: Model, monkeypatch) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fxpgrad.codegen.c_project import CProject, c_project
 from fxpgrad.codegen.host_compiler import STRICT, run_compiler
-from fxpgrad.codegen.project_folder import write_folder
+from fxpgrad.files import write_folder
 from fxpgrad.program.execute import joined, named_inputs, run_batches
 from fxpgrad.program.program import Program
 

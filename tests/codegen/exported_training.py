@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.codegen.c_project import CProject, c_project
-from fxpgrad.codegen.project_folder import write_folder
 from fxpgrad.codegen.training_form import LabelledBatch, TrainingForm, training_form
+from fxpgrad.files import write_folder
 from fxpgrad.program.program import Program
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy

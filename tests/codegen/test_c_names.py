@@ -41,6 +41,13 @@ def test_prefixes_are_identifiers_of_nobody_else(name: str) -> None:
         ("infer", "infer_model"),
         ("", "model"),
         ("fxp_net", "model_fxp_net"),
+        ("t", "model_t"),  # t_input would be a function and a tensor
+        ("p_net", "model_p_net"),
+        ("golden", "model_golden"),  # golden_input is an array of selftest.c
+        ("stdint", "stdint_model"),  # a header of its own that <stdint.h> might find
+        ("conv2d", "conv2d_model"),  # kernels/conv2d.c
+        ("net_constants", "net_constants_model"),  # the header of the model net
+        ("tiny", "tiny"),
     ],
 )
 def test_prefixes_keep_what_they_can(name: str, prefix: str) -> None:

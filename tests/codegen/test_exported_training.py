@@ -179,17 +179,37 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         ("samples.bin", "labels.bin", "x", "out.bin"): "x: must be a number of steps",
         ("samples.bin", "labels.bin", "0", "out.bin"): "0: must be a number of steps",
         ("samples.bin", "labels.bin", "2", "no/out.bin"): "no/out.bin: No such file",
+        ("samples.bin", "labels.bin", "2", "labels.bin"): "labels.bin: would be written over",
         ("samples.bin",): "usage",
     }
+    samples = (project.folder / "samples.bin").read_bytes()
     for arguments, message in bad.items():
         done = project.run(*arguments)
         assert done.returncode == 2
         assert message in done.stderr
+    assert (project.folder / "samples.bin").read_bytes() == samples
     project.write_data(x, np.full_like(y, 3))
     done = project.run("samples.bin", "labels.bin", "2", "out.bin")
     assert done.returncode == 2
-    assert "a label is out of range" in done.stderr
-    assert (project.folder / "out.bin").read_bytes() == b""
+    assert "labels.bin: a label is out of range" in done.stderr
+    assert not (project.folder / "out.bin").exists()
+
+
+def test_a_training_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    project, x, y = built_dense(tmp_path / "project")
+    (project.folder / "trained.bin").write_bytes(b"of another day")
+    project.write_data(x, np.full_like(y, 3))
+    assert project.run("samples.bin", "labels.bin", "2", "trained.bin").returncode == 2
+    assert (project.folder / "trained.bin").read_bytes() == b"of another day"
+
+
+def test_layers_may_have_any_name(tmp_path: Path) -> None:
+    program = dense_program()
+    first, *rest = program.calls
+    named = dataclasses.replace(first, name='say "x" */ 100%s \\')
+    program = dataclasses.replace(program, calls=(named, *rest), name="p")
+    project = TrainingProject(program, FT, 4, tmp_path / "project")
+    project.make("train")
 
 
 @pytest.mark.parametrize(
@@ -206,6 +226,11 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
 def test_parts_that_c_does_not_have_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         training_form(dense_program(), TrainerConfig(**changes), 4)
+
+
+def test_one_class_is_refused() -> None:
+    with pytest.raises(InputError, match="one class is always 0"):
+        training_form(dense_program(classes=1), FT, 4)
 
 
 def with_bias(program: Program, value: int) -> Program:

@@ -21,15 +21,16 @@ def dense_data(samples: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArra
     return (centres[labels] + rng.normal(0, 0.4, (samples, 8))).astype(np.float32), labels
 
 
-def dense_program(weight_bits: int = 16, seed: int = 1, headroom: float = 1.25) -> Program:
-    """8 -> 12 -> 3, random weights, ends in int32 accumulators."""
+def dense_program(weight_bits: int = 16, seed: int = 1, headroom: float = 1.25, classes: int = 3) -> Program:
+    """8 -> 12 -> classes, random weights, ends in int32 accumulators."""
     rng = np.random.default_rng(seed)
     builder = GraphBuilder("dense")
     x = builder.input("x", (8,))
     h = builder.fully_connected(
         x, rng.normal(0, 0.3, (12, 8)).astype(np.float32), np.zeros(12, np.float32), activation="relu"
     )
-    out = builder.fully_connected(h, rng.normal(0, 0.3, (3, 12)).astype(np.float32), np.zeros(3, np.float32))
+    last = rng.normal(0, 0.3, (classes, 12)).astype(np.float32)
+    out = builder.fully_connected(h, last, np.zeros(classes, np.float32))
     # Ranges are given, not measured: no sum of floats, whose order a machine chooses, has a say.
     ranges = {x: (-3.0, 3.0), h: (0.0, 4.0), out: (-3.0, 3.0)}
     graph = quantize_graph(builder.build([out]), ranges, weight_bits, headroom=headroom)

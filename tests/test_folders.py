@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fxpgrad.codegen.project_folder import check_folder, write_folder
 from fxpgrad.errors import StoreError
+from fxpgrad.files import check_folder, write_folder
 
 FILES = {"a.c": "int a;\n", "kernels/b.c": "int b;\n"}
 
@@ -48,7 +48,7 @@ def test_force_replaces_files_of_the_same_names_and_keeps_the_others(tmp_path):
 
 def test_force_does_not_replace_a_folder_by_a_file(tmp_path):
     (tmp_path / "out" / "a.c").mkdir(parents=True)
-    with pytest.raises(StoreError, match="it is a folder"):
+    with pytest.raises(StoreError, match=r"a\.c in it is a folder"):
         write_folder(tmp_path / "out", FILES, force=True)
     assert content(tmp_path) == {}
 
@@ -57,7 +57,7 @@ def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
     def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match="No space left"):
         write_folder(tmp_path / "out", FILES)
     assert list(tmp_path.iterdir()) == []
@@ -85,3 +85,45 @@ def test_a_link_to_a_folder_is_followed(tmp_path):
     write_folder(tmp_path / "link", FILES)
     assert (tmp_path / "link").is_symlink()
     assert content(tmp_path / "real") == FILES
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_an_interrupted_folder_stays_as_it_was(
+    existing: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "it"
+    if existing:
+        folder.mkdir()
+        (folder / "a").write_bytes(b"old")
+
+    def interrupted(_handle: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(folder, {"a": b"1", "b": b"2"}, force=True)
+    assert [path.name for path in tmp_path.iterdir()] == (["it"] if existing else [])
+    assert not existing or [path.read_bytes() for path in folder.iterdir()] == [b"old"]
+
+
+def test_the_folder_itself_stays_when_it_is_filled(tmp_path):
+    target = tmp_path / "out"
+    target.mkdir(mode=0o700)
+    before = target.stat()
+    write_folder(target, FILES)
+    assert (target.stat().st_ino, target.stat().st_mode) == (before.st_ino, before.st_mode)
+
+
+@pytest.mark.parametrize("kind", ["file", "circle", "missing parent"])
+def test_what_cannot_be_a_folder_is_refused(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "it"
+    if kind == "file":
+        path.write_bytes(b"mine")
+    elif kind == "circle":
+        path.symlink_to("it")
+    else:
+        path = tmp_path / "nowhere" / "it"
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(StoreError, match="cannot write to"):
+        write_folder(path, {"a": b"1"}, force=True)
+    assert sorted(tmp_path.iterdir()) == before
