@@ -109,6 +109,9 @@ def write_folder(path: str | Path, files: Mapping[str, bytes], *, force: bool = 
         As `check_folder`; or the disk is full. No file of the folder has changed then.
     """
     folder = check_folder(path, force)
+    blocked = [name for name in files if (folder / name).is_dir()]
+    if blocked:
+        raise StoreError(f"cannot write to {path}: {blocked[0]} in it is a folder")
     made = not folder.exists()
     temporary = folder.parent / f".{folder.name[:100]}.{secrets.token_hex(8)}"
     try:

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 from rich.progress import MofNCompleteColumn, TextColumn
 from rich.table import Table
 
@@ -42,11 +40,9 @@ from fxpgrad.experiments.evaluate import evaluate
 from fxpgrad.experiments.methods import METHODS, MethodName, batch_of, default_method, steps_of
 from fxpgrad.files import write_atomically
 from fxpgrad.importers.model_file import file_kind, read_model
-from fxpgrad.program.execute import check_input
 from fxpgrad.program.program import Program
-from fxpgrad.program.real_values import quantize_input
 from fxpgrad.program.store import save
-from fxpgrad.tasks.npz_data import LabelledData, load_arrays, load_labelled, required_array
+from fxpgrad.tasks.npz_data import LabelledData, load_labelled, load_samples
 from fxpgrad.trainer.config import DistributionName, FormName, RoundingName, TrainerConfig
 from fxpgrad.trainer.report import StepReport
 
@@ -214,7 +210,7 @@ def adapt_command(
             count,
             batch=size,
             head=head,
-            like=None if like is None else _samples_like(like, program, real),
+            like=None if like is None else load_samples(like, program, real=real),
             threads=threads,
             paired=paired,
             rows_at_once=rows_at_once,
@@ -270,15 +266,6 @@ def _content_to_patch(model: str, output: str, program: Program, head: HeadChoic
             "an .fxp name"
         )
     return content
-
-
-def _samples_like(path: str, program: Program, real: bool) -> NDArray[Any]:
-    """Return unlabelled samples of a file in the Program's input integers."""
-    x = required_array(load_arrays(path), "x", path)
-    info = program.tensors[program.inputs[0]]
-    samples = quantize_input(info, x) if real else x
-    check_input(info, samples)
-    return np.ascontiguousarray(samples)
 
 
 def _config(method: MethodName, given: dict[str, Any], *, aligned: bool) -> TrainerConfig:

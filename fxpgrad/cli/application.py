@@ -14,8 +14,10 @@ from fxpgrad.cli.conform_command import conform_command
 from fxpgrad.cli.convert_command import convert_command
 from fxpgrad.cli.demo_command import demo_command
 from fxpgrad.cli.diff_command import diff_command
+from fxpgrad.cli.emulate_command import emulate_command
 from fxpgrad.cli.evaluate_command import evaluate_command
 from fxpgrad.cli.experiment_command import experiment_command
+from fxpgrad.cli.export_c_command import export_c_command
 from fxpgrad.cli.inspect_command import inspect_command
 from fxpgrad.cli.memory_command import memory_command
 from fxpgrad.cli.probe_command import probe_command
@@ -108,6 +110,8 @@ for _command in (
     check_command,
     conform_command,
     convert_command,
+    export_c_command,
+    emulate_command,
     memory_command,
     probe_command,
     adapt_command,

@@ -17,7 +17,6 @@ from fxpgrad.cli.terminal import (
     print_rich,
     profile_option,
     progress_bar,
-    short_name,
     warn,
 )
 from fxpgrad.errors import InputError
@@ -28,6 +27,7 @@ from fxpgrad.experiments.accumulators import (
     uncovered,
 )
 from fxpgrad.experiments.evaluate import class_count
+from fxpgrad.program.layer_names import short_name
 from fxpgrad.tasks.npz_data import LabelledData, load_labelled
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import click
 from rich.table import Table
 
-from fxpgrad.cli.terminal import FILE_NAME, json_option, print_json, print_rich, short_name
+from fxpgrad.cli.terminal import FILE_NAME, json_option, print_json, print_rich
 from fxpgrad.program.difference import Place, TensorDifference, compare_dumps
+from fxpgrad.program.layer_names import short_name
 from fxpgrad.tasks.npz_data import load_arrays
 
 

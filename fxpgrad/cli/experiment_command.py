@@ -26,7 +26,14 @@ from fxpgrad.experiments.experiment import ExperimentResult, run_experiment
 from fxpgrad.experiments.experiment_page import experiment_page
 from fxpgrad.experiments.preset import load_preset, preset_names
 from fxpgrad.experiments.records import Records
-from fxpgrad.experiments.summary import Group, Row, interval_text, summarize
+from fxpgrad.experiments.summary import (
+    Group,
+    Row,
+    at_equal_seconds,
+    gain_shares,
+    interval_text,
+    summarize,
+)
 from fxpgrad.files import write_atomically
 
 
@@ -48,6 +55,9 @@ from fxpgrad.files import write_atomically
     type=click.IntRange(min=1),
     help="Cells that run at the same time; changes the time only.  [default: one per CPU, at most 8]",
 )
+@click.option(
+    "--so-far", is_flag=True, help="Run nothing: tables and page of the tasks that every method has run."
+)
 @json_option
 def experiment_command(
     name: str | None,
@@ -56,6 +66,7 @@ def experiment_command(
     data: str,
     output: str | None,
     processes: int | None,
+    so_far: bool,
     as_json: bool,
 ) -> None:
     """Run the experiment NAME: a preset that comes along, or a .toml file.
@@ -80,7 +91,7 @@ def experiment_command(
             bar.update(task, completed=done, total=total, description=method)
 
         result = run_experiment(
-            preset, Path(data), records, processes=processes or default_threads(), on_cell=show
+            preset, Path(data), records, processes=processes or default_threads(), on_cell=show, so_far=so_far
         )
     groups = summarize(result)
     write_atomically(page, experiment_page(result, groups).encode())
@@ -89,6 +100,8 @@ def experiment_command(
         return
     for group in groups:
         print_rich(_table(result, group), "")
+    if result.tasks_left:
+        print_rich(f"So far: {result.tasks_left} tasks are yet to be run.")
     print_rich(f"Every result: {folder / f'{stem}.jsonl'}; the report: {page}")
 
 
@@ -104,7 +117,10 @@ def payload_of(result: ExperimentResult, groups: tuple[Group, ...]) -> dict[str,
     return {
         "preset": dataclasses.asdict(result.preset),
         "rates": result.rates,
+        "tasks_left": result.tasks_left,
         "groups": [{"name": group.name, "rows": [row_data(row) for row in group.rows]} for group in groups],
+        "gain_shares": [dataclasses.asdict(row) for row in gain_shares(result, groups)],
+        "at_equal_seconds": [dataclasses.asdict(row) for row in at_equal_seconds(result)],
         "records": list(result.records),
         "searched": list(result.searched),
     }

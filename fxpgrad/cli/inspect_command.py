@@ -16,11 +16,11 @@ from fxpgrad.cli.terminal import (
     print_json,
     print_rich,
     profile_option,
-    short_name,
     warn_of_doubts,
 )
 from fxpgrad.errors import InputError
 from fxpgrad.importers.model_file import program_from, read_model
+from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.plan import Plan, plan
 from fxpgrad.program.program import Call, Program, TensorInfo
 from fxpgrad.program.prove import prove_call

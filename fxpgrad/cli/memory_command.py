@@ -17,12 +17,12 @@ from fxpgrad.cli.terminal import (
     print_rich,
     profile_option,
     require_writable,
-    short_name,
 )
 from fxpgrad.experiments.memory import FLOAT32, MemoryReport, memory_report
 from fxpgrad.experiments.memory_figure import plot_memory
 from fxpgrad.figures import import_figure
 from fxpgrad.files import write_atomically
+from fxpgrad.program.layer_names import short_name
 
 
 @click.command("memory")

@@ -193,13 +193,6 @@ def byte_text(count: int) -> str:
     raise AssertionError("unreachable")
 
 
-def short_name(name: str) -> str:
-    """Return a layer's name for a table: the last of the names that a converter joined by semicolons."""
-    head, _, position = name.rpartition("/") if name.rpartition("/")[2].isdigit() else (name, "", "")
-    last = head.rstrip(";").rpartition(";")[2]
-    return f"{last}/{position}" if position else last
-
-
 def percent(share: float) -> str:
     """Return 0.9733 as "97.33 %"."""
     return f"{100 * share:.2f} %"

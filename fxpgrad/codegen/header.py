@@ -23,8 +23,9 @@ _OPENING = """\
  *
  * Arrays come first, C-contiguous, in the axes that stand beside them; then the length of every axis that is
  * a letter; then integers. The arithmetic of each is in <operator>/contract.md. Ranges are inclusive; where
- * an array says none, every value of its type is legal. Outputs must not overlap inputs unless the contract
- * says so. Signed integers must shift right arithmetically, as every compiler for every target here does.
+ * an array says none, every value of its type is legal. Outputs must not overlap inputs, but for kernels that
+ * go element by element: theirs may be in the very place of an input of the same type. Signed integers must
+ * shift right arithmetically, as every compiler for every target here does.
  *
  * Written from the table of kernels by fxpgrad/codegen/header.py.
  */

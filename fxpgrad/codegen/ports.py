@@ -20,7 +20,7 @@ def port_files() -> dict[str, Path]:
     """Return the C file that defines each port, by the kernel's name.
 
     A port is a function whose name is PREFIX and a kernel's, written out or as the first argument of a macro,
-    at the start of a line. A C file with a header of its own holds no port, only what ports call.
+    at the start of a line. A C file with a header beside it holds what ports share, and no port.
     """
     found = {}
     start = re.compile(rf"^(?:void|int64_t|[A-Z_0-9]+\()\s*{PREFIX}(\w+)\b", re.MULTILINE)

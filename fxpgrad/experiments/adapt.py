@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError, TrainingError
-from fxpgrad.experiments.evaluate import evaluate
+from fxpgrad.experiments.evaluate import Evaluation, evaluate
 from fxpgrad.experiments.few_shot import IntegerEpisode, prototype_classifier
 from fxpgrad.experiments.methods import batch_of
 from fxpgrad.importers.model_file import program_from
@@ -25,7 +26,7 @@ from fxpgrad.trainer.trainer import OnStep, Trainer
 from fxpgrad.trainer.window import measure_window, window_forwards
 
 HeadChoice = Literal["auto", "linear", "prototypes"]
-_MOST_ALIGNED = 256
+_MOST_ALIGNED, _LEAST_ALIGNED = 256, 8
 DISTANCE_SCALE = "distance_scale"  # the metadata entry of a backbone trained with prototypes
 
 
@@ -34,7 +35,7 @@ class AdaptedProgram:
     """The Program after training, and what the run cost and gave (accuracies on the training data).
 
     layers: the trained values by call and role, see `Trainer.trained_layers`. epsilon: what was probed with.
-    forwards: inferences of the batch, those that found epsilon included.
+    forwards: inferences of the batch, those that found epsilon or aligned layers included.
     """
 
     program: Program
@@ -137,7 +138,7 @@ def adapt(
         Measure the window of epsilons first (`measure_window`) and take epsilon from it, in relative units.
     like
         Unlabelled samples of what the Program was made for, of its input type: align the layers first (see
-        `fxpgrad.trainer.alignment`), on at most 256 samples of each kind.
+        `fxpgrad.trainer.alignment`), on 8 to 256 different samples of each kind.
     try_writing
         Called with the layers (see `AdaptedProgram`) before the first step: what cannot be written in the
         end is better refused then.
@@ -147,26 +148,31 @@ def adapt(
     Raises
     ------
     InputError, TrainingError
-        See `Trainer.fit`. A run that was better before it turned hopeless is no error: the result holds its
-        best values, and `report.stopped` says why.
+        See `Trainer.fit`; or alignment makes the network worse on the data than chance explains. A run that
+        was better before it turned hopeless is no error: the result holds its best values, and
+        `report.stopped` says why.
     LoweringError
         Training has grown a layer until its accumulators no longer fit.
     """
     kind = choose_head(program, head)
+    first = evaluate(_with_head(program, kind, x, y), x, y)
     alignment = None if like is None else _aligned(program, like, x, frozen)
     before = _with_head(program if alignment is None else alignment.program, kind, x, y)
+    if alignment is not None:
+        _require_no_loss(first, evaluate(before, x, y))
     config, size = batch_of(config, len(x), batch)
 
     def all_layers() -> Layers:
         trained = trainer.trained_layers()
         return trained if alignment is None else alignment.merged(trained)
 
-    form, objective, extra = with_accumulator_output(without_softmax(before)), LinearCrossEntropy(), 0
+    form, objective = with_accumulator_output(without_softmax(before)), LinearCrossEntropy()
+    extra = 0 if alignment is None else math.ceil(alignment.forwards / size)
     if find_epsilon:
         window = measure_window(form, config, objective, x, y, size, frozen=frozen)
         if window.epsilon is None:
             raise TrainingError(window.reason)
-        config, extra = replace(config, epsilon=window.epsilon), window.forwards
+        config, extra = replace(config, epsilon=window.epsilon), extra + window.forwards
     how: dict[str, Any] = {"threads": threads, "paired": paired, "rows_at_once": rows_at_once}
     trainer = Trainer(form, config, objective, size, frozen=frozen, **how)
     if try_writing is not None:
@@ -178,7 +184,7 @@ def adapt(
         all_layers(),
         kind,
         report,
-        evaluate(_with_head(program, kind, x, y), x, y).accuracy,
+        first.accuracy,
         evaluate(after, x, y).accuracy,
         trainer.scratch_bytes,
         config.epsilon,
@@ -187,9 +193,32 @@ def adapt(
 
 
 def _aligned(program: Program, like: NDArray[Any], x: NDArray[Any], frozen: frozenset[str]) -> Alignment:
-    """Align the layers on samples spread over the data."""
-    target = measure_moments(program, like[:_MOST_ALIGNED])
-    return align(program, target, x[:: -(-len(x) // _MOST_ALIGNED)], frozen)
+    """Align the layers on samples spread over the data of each kind."""
+    usual, now = (_some("like", like), _some("x", x))
+    return align(program, measure_moments(program, usual), now, frozen)
+
+
+def _some(name: str, samples: NDArray[Any]) -> NDArray[Any]:
+    """Return samples spread over all; refuse those that say nothing about layers."""
+    if len(samples) < _LEAST_ALIGNED:
+        raise InputError(
+            f"alignment needs at least {_LEAST_ALIGNED} samples in {name} to measure layers by; got "
+            f"{len(samples)}; use more, or align nothing"
+        )
+    chosen = samples[:: -(-len(samples) // _MOST_ALIGNED)]
+    if (chosen == chosen[0]).all():
+        raise InputError(f"the samples in {name} are all the same: alignment cannot measure layers by them")
+    return chosen
+
+
+def _require_no_loss(before: Evaluation, after: Evaluation) -> None:
+    """Refuse an alignment that has done harm: what it was aligned to is not what the network was made for."""
+    if after.accuracy < before.ci95[0]:
+        raise InputError(
+            f"alignment lowers the accuracy on the data from {before.accuracy:.1%} to {after.accuracy:.1%}: "
+            "the samples in like must be of the kind that the model was made for, with all classes in them, "
+            "and in the same units as x; or align nothing"
+        )
 
 
 def _with_head(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,6 +60,8 @@ class Case:
         The content of a .tflite model file; empty for other kinds.
     alignment : Alignment or None
         What has been done to the network already.
+    alignment_seconds : float
+        CPU time that it took.
     frozen : set of str
         Constants that the file has no place for, so that they cannot be trained.
     """
@@ -72,6 +75,7 @@ class Case:
     file: Program | None = None
     tflite: bytes = b""
     alignment: Alignment | None = None
+    alignment_seconds: float = 0.0
     frozen: frozenset[str] = frozenset()
 
     @property
@@ -105,14 +109,17 @@ def make_case(preset: Preset, task: Mapping[str, Any], folder: Path, aligned: in
 
 def _aligned(
     graph: Graph, ranges: Ranges, usual: NDArray[np.float32], x: NDArray[np.float32]
-) -> tuple[Graph, Alignment]:
-    """Return the float Graph of the aligned 8-bit network.
+) -> tuple[Graph, Alignment, float]:
+    """Return the float Graph of the aligned 8-bit network, and the CPU seconds that it took.
 
     usual: real samples of the kind that the network was made for; x: as they are now.
     """
     program = lower(quantize_graph(graph, ranges, 8))
     info = program.tensors[program.inputs[0]]
-    alignment = align(program, measure_moments(program, quantize_input(info, usual)), quantize_input(info, x))
+    target, now = measure_moments(program, quantize_input(info, usual)), quantize_input(info, x)
+    started = time.process_time()
+    alignment = align(program, target, now)
+    seconds = time.process_time() - started
     calls = {call.name: call for call in program.calls}
     biases = {name: program.constants[calls[name].constants["bias"]] for name in alignment.biases}
     real: dict[str, NDArray[Any]] = {
@@ -121,7 +128,7 @@ def _aligned(
     gains = {name: gain / ONE for name, gain in alignment.gains.items()}
     parameters = with_gains(graph, {**graph_parameters(graph), **real}, gains)
     changed = {name: replace(graph.tensors[name], data=data) for name, data in parameters.items()}
-    return replace(graph, tensors={**graph.tensors, **changed}), alignment
+    return replace(graph, tensors={**graph.tensors, **changed}), alignment, seconds
 
 
 def _shift(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, aligned: int) -> Case:
@@ -130,11 +137,11 @@ def _shift(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, align
     found = _corrupted(str(folder / data["images"]), data.get("count"), task["corruption"], task["severity"])
     seen, labels = normalize(found.images), found.labels
     train, test = split_by_seed(len(labels), 0, data.get("share", 0.9))
-    alignment = None
+    alignment, seconds = None, 0.0
     if aligned:
-        graph, alignment = _aligned(graph, ranges, usual, seen[train][:aligned])
+        graph, alignment, seconds = _aligned(graph, ranges, usual, seen[train][:aligned])
     parts = seen[train], labels[train], seen[test], labels[test]
-    return Case(*parts, graph, ranges, alignment=alignment)
+    return Case(*parts, graph, ranges, alignment=alignment, alignment_seconds=seconds)
 
 
 @functools.lru_cache(maxsize=2)
@@ -159,12 +166,12 @@ def _few_shot(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, al
     net = task["net"]
     path = None if net == "bundled" else str(folder / data.get("backbones", "") / net)
     graph, ranges, features_of, scale, usual = _backbone(path, task["set"], str(folder))
-    alignment = None
+    alignment, seconds = None, 0.0
     shape = data["ways"], data["shots"], data["queries"]
     drawn = images.sample_episode(data.get("task_seed", 0), task["task"], *shape, task["split"])
     episode = images.to_real(shift_episode(drawn, data.get("sensor", "none")))
     if aligned:
-        graph, alignment = _aligned(graph, ranges, usual, episode.support_x[:aligned])
+        graph, alignment, seconds = _aligned(graph, ranges, usual, episode.support_x[:aligned])
         features_of = lower(quantize_graph(graph, ranges, 16, headroom=_HEADROOM[16]))
     info = features_of.tensors[features_of.outputs[0]]
     given = quantize_input(features_of.tensors[features_of.inputs[0]], episode.support_x)
@@ -174,7 +181,7 @@ def _few_shot(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, al
     logits = 2 * scale * features @ prototypes.T - scale * (prototypes**2).sum(axis=1)
     ranges = {**ranges, headed.outputs[0]: (float(logits.min()), float(logits.max()))}
     parts = episode.support_x, episode.support_y, episode.query_x, episode.query_y
-    return Case(*parts, headed, ranges, alignment=alignment)
+    return Case(*parts, headed, ranges, alignment=alignment, alignment_seconds=seconds)
 
 
 @functools.cache
@@ -228,14 +235,18 @@ def _file(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, aligne
     train, test = split_by_seed(len(y), 0, data.get("share", 0.9))
     tflite = file_kind(content, path) == "tflite"
     frozen = unwritable_constants(content, program) if tflite else frozenset[str]()
-    parts, alignment = (x[train], y[train], x[test], y[test]), None
+    parts, alignment, seconds = (x[train], y[train], x[test], y[test]), None, 0.0
     if aligned:
         usual, _ = _samples(str(folder / task["data"]), data.get("count"), "none")
         target = measure_moments(program, usual[train][-_CALIBRATION:])
+        started = time.process_time()
         alignment = align(program, target, x[train][:aligned], frozen)
+        seconds = time.process_time() - started
         program = alignment.program
-    content = content if tflite else b""
-    return Case(*parts, file=program, tflite=content, alignment=alignment, frozen=frozen)
+    return Case(
+        *parts, file=program, tflite=content if tflite else b"", alignment=alignment,
+        alignment_seconds=seconds, frozen=frozen,
+    )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=2)

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError, TrainingError
-from fxpgrad.experiments.baselines import FORWARDS_OF_BACKPROP, run_baseline
+from fxpgrad.experiments.baselines import FORWARDS_OF_BACKPROP, BaselineRun, run_baseline
 from fxpgrad.experiments.cases import Case, make_case
 from fxpgrad.experiments.evaluate import evaluate
 from fxpgrad.experiments.methods import batch_of, steps_of
 from fxpgrad.experiments.preset import MethodPreset, Preset
 from fxpgrad.experiments.records import Record
+from fxpgrad.experiments.stopwatch import Stopwatch
 from fxpgrad.experiments.torch_operators import one_thread
 from fxpgrad.experiments.witness import count_differences
 from fxpgrad.program.head import with_accumulator_output, without_softmax
@@ -116,7 +117,7 @@ def _untrained(case: Case, method: MethodPreset) -> Record:
     accuracy = _accuracy(case, program)
     return {
         "accuracy": accuracy, "forwards_done": case.spent, "steps": 0, "samples": len(case.test_y),
-        "curve": [], **_witness(case, {}),
+        "curve": [], "cpu_seconds": round(case.alignment_seconds, 3), **_witness(case, {}),
     }  # fmt: skip
 
 
@@ -129,9 +130,11 @@ def _witness(case: Case, layers: Layers) -> Record:
 
 
 def _points(preset: Preset, steps: int) -> set[int]:
-    """Return the numbers of steps after which the accuracy is measured."""
+    """Return the numbers of steps after which the accuracy is measured; 0, the start, is one if any is."""
+    if not preset.checkpoints:
+        return set()
     count = preset.checkpoints + 1
-    return {max(1, steps * k // count) for k in range(1, count)}
+    return {0} | {max(1, steps * k // count) for k in range(1, count)}
 
 
 def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
@@ -142,30 +145,33 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
     whole = case.program(cell.method.weight_bits)
     form = with_accumulator_output(without_softmax(whole))
     x = case.integers(whole, case.train_x)
+    points, curve, watch = _points(preset, steps), [], Stopwatch(case.alignment_seconds)
     try:
         if cell.method.probe:
             config = _with_probed_epsilon(form, config, x, case, batch)
         trainer = Trainer(form, config, LinearCrossEntropy(), batch, frozen=case.frozen)
     except TrainingError as error:  # nothing could be learned: the network stays as it is
         return {**_untrained(case, cell.method), "stopped": str(error), "config": asdict(config)}
-    points, curve, started = _points(preset, steps), [], time.perf_counter()
 
     def done() -> float:
         return case.spent + trainer.forwards * trainer.steps_taken * batch / len(case.train_y)
 
     def measure(_: object) -> None:
         if trainer.steps_taken in points:
-            seconds = round(time.perf_counter() - started, 2)
-            curve.append([round(done(), 4), seconds, _accuracy(case, trainer.adapted())])
+            seconds = watch.seconds
+            with watch.paused():
+                curve.append([round(done(), 4), seconds, _accuracy(case, trainer.adapted())])
 
     record: Record = {"stopped": ""}
     losses: list[float] = []
+    measure(None)
     try:
         report = trainer.fit(x, case.train_y, steps, measure)
         losses = [step.mean_loss for step in report.steps]
         record |= {"dead_steps": len(report.dead_steps), "saturated_steps": len(report.saturated_steps)}
     except TrainingError as error:
         record["stopped"] = str(error)
+    record["cpu_seconds"] = watch.seconds
     after = trainer.write_into(whole)
     tenth = max(1, len(losses) // 10)
     return record | {
@@ -204,18 +210,29 @@ def _by_baseline(preset: Preset, cell: Cell, case: Case) -> Record:
         extra |= {"config": config, "schedule": config.schedule}
     else:
         steps = max(1, round(forwards * samples / (FORWARDS_OF_BACKPROP * batch)))
-    points, curve, started = _points(preset, steps), [], time.perf_counter()
+    points, curve, quantized = _points(preset, steps), [], case.quantized(method.weight_bits)
+    watch = Stopwatch(case.alignment_seconds)
 
-    def measure(run: Any) -> None:
+    def measure(run: BaselineRun) -> None:
         if run.steps in points:
-            seconds = round(time.perf_counter() - started, 2)
-            accuracy = run.accuracy(case.test_x, case.test_y)
-            curve.append([round(case.spent + run.forwards * batch / samples, 4), seconds, accuracy])
+            seconds = watch.seconds
+            with watch.paused():
+                accuracy = run.accuracy(case.test_x, case.test_y)
+                curve.append([round(case.spent + run.forwards * batch / samples, 4), seconds, accuracy])
 
-    run = run_baseline(
-        method.baseline, case.graph, case.quantized(method.weight_bits), case.train_x, case.train_y, steps,
-        cell.rate, batch=batch, seed=cell.seed, on_step=measure if points else None, **extra,
-    )  # fmt: skip
+    def run_for(steps: int) -> BaselineRun:
+        assert case.graph is not None
+        assert cell.rate is not None
+        return run_baseline(
+            method.baseline, case.graph, quantized, case.train_x, case.train_y, steps, cell.rate,
+            batch=batch, seed=cell.seed, on_step=measure if points else None, **extra,
+        )  # fmt: skip
+
+    if points:
+        with watch.paused():
+            start = run_for(0)
+        measure(start)
+    run = run_for(steps)
     return {
         "accuracy": run.accuracy(case.test_x, case.test_y),
         "samples": len(case.test_y),
@@ -224,6 +241,7 @@ def _by_baseline(preset: Preset, cell: Cell, case: Case) -> Record:
         "weights_sha256": _digest(run.parameters),
         "stopped": "",
         "curve": curve,
+        "cpu_seconds": watch.seconds,
     }
 
 

@@ -30,17 +30,24 @@ class ExperimentResult:
     """What a preset gave.
 
     records: of the tasks, in the preset's order; searched: of the validation tasks; rates: the chosen rate of
-    each method that has one.
+    each method that has one; tasks_left: how many tasks of the preset are not in it.
     """
 
     preset: Preset
     records: tuple[Record, ...]
     searched: tuple[Record, ...]
     rates: dict[str, float]
+    tasks_left: int = 0
 
 
 def run_experiment(
-    preset: Preset, folder: Path, records: Records, *, processes: int = 1, on_cell: OnCell | None = None
+    preset: Preset,
+    folder: Path,
+    records: Records,
+    *,
+    processes: int = 1,
+    on_cell: OnCell | None = None,
+    so_far: bool = False,
 ) -> ExperimentResult:
     """Run what is not in the records yet, and return the whole result.
 
@@ -56,11 +63,13 @@ def run_experiment(
         Cells that run at the same time, in processes of their own; changes the time only.
     on_cell
         Called with cells done, cells in all and a name.
+    so_far
+        Run nothing: return the result of those tasks of which the records hold every cell.
 
     Raises
     ------
     InputError, StoreError, MissingExtraError
-        The preset, a file or a package of something that is yet to be run.
+        The preset, a file or a package of something that is yet to be run; so_far, and no task is whole.
     WorkerError
         A process has died.
     """
@@ -76,6 +85,8 @@ def run_experiment(
     if not tasks:
         raise InputError(f"preset {preset.name} has no tasks")
     if any(key_of(settings_of(preset, cell)) not in records for cell in search):
+        if so_far:
+            raise InputError(f"preset {preset.name}: the search for learning rates has not ended yet")
         _require(preset, preset.methods, tasks, folder)  # better now than after the search
     total = len(search) + sum(len(tasks) * (len(seeds) if m.times else 1) for m in preset.methods)
     count = _Counter(total, on_cell)
@@ -87,15 +98,24 @@ def run_experiment(
     rates |= {
         method.name: method.rates[0] for method in preset.methods if method.times and len(method.rates) == 1
     }
-    cells = [
-        Cell("test", method, task, seed, rates.get(method.name))
+    by_task = [
+        [
+            Cell("test", method, task, seed, rates.get(method.name))
+            for seed in seeds
+            for method in preset.methods
+            if method.times or seed == seeds[0]
+        ]
         for task in tasks
-        for seed in seeds
-        for method in preset.methods
-        if method.times or seed == seeds[0]
     ]
+    if so_far:
+        by_task = [
+            cells for cells in by_task if all(key_of(settings_of(preset, c)) in records for c in cells)
+        ]
+        if not by_task:
+            raise InputError(f"preset {preset.name}: no task has been run by every method yet")
+    cells = [cell for of_task in by_task for cell in of_task]
     judged = _run_all(preset, cells, folder, records, processes, count)
-    return ExperimentResult(preset, tuple(judged), tuple(found), rates)
+    return ExperimentResult(preset, tuple(judged), tuple(found), rates, len(tasks) - len(by_task))
 
 
 class _Counter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 import json
 import math
 from collections.abc import Sequence
@@ -11,8 +10,17 @@ from dataclasses import asdict
 from typing import Any
 
 from fxpgrad.experiments.experiment import ExperimentResult
-from fxpgrad.experiments.summary import Group, Row, group_name, interval_text
-from fxpgrad.figures import import_figure
+from fxpgrad.experiments.summary import (
+    SHARES,
+    Group,
+    Row,
+    at_equal_seconds,
+    gain_shares,
+    group_name,
+    interval_text,
+    share_text,
+)
+from fxpgrad.figures import import_figure, svg_text
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
@@ -22,17 +30,21 @@ th:first-child, td:first-child { text-align: left }
 pre { background: #f5f5f5; padding: .7rem; overflow-x: auto }
 svg { max-width: 100%; height: auto }
 """
+_MARKS = "osv"  # beyond ten methods
 
 
 def experiment_page(result: ExperimentResult, groups: Sequence[Group]) -> str:
     """Return the page; figures are left out where matplotlib is not installed."""
     preset = result.preset
     parts = [f"<h1>{_text(preset.title)}</h1>", f"<p>{_text(preset.about)}</p>"]
+    if result.tasks_left:
+        parts.append(f"<p>So far: {result.tasks_left} tasks are yet to be run.</p>")
     for figure in (bars(groups), curves(result)):
         if figure is not None:
-            parts.append(_svg(figure))
+            parts.append(svg_text(figure))
     for group in groups:
         parts += [f"<h2>{_text(group.name)}</h2>", _table(group, preset.compare)]
+    parts += _shares_of_gain(result, groups) + _at_equal_seconds(result)
     if result.searched:
         parts += ["<h2>Learning rates, on validation tasks</h2>", _search_table(result)]
     versions: dict[str, str] = {}
@@ -78,36 +90,43 @@ def bars(groups: Sequence[Group]) -> Any:
 
 
 def curves(result: ExperimentResult) -> Any:
-    """Return a Figure: accuracy against forwards and seconds, mean over tasks; None without points."""
-    if not any(record["curve"] for record in result.records):
-        return None
+    """Return a Figure: accuracy against forwards and CPU seconds, mean over tasks; None without matplotlib.
+
+    A line through the points at which a method's runs were measured; a mark alone is the end of runs that
+    were not. Results that do not say their CPU time are placed by the clock on the wall.
+    """
     try:
-        figure = import_figure()(figsize=(9, 3.6), layout="constrained")
+        figure = import_figure()(figsize=(10, 3.8), layout="constrained")
     except ImportError:
         return None
     panels = figure.subplots(1, 2, sharey=True)
-    for method in result.preset.methods:
-        own = [r for r in result.records if r["method"] == method.name and r["curve"]]
-        if not own:
-            continue
-        points = [[*r["curve"], [r["forwards_done"], r["seconds"], r["accuracy"]]] for r in own]
+    for number, method in enumerate(result.preset.methods):
+        own = [r for r in result.records if r["method"] == method.name]
+        points = [
+            [*r["curve"], [r["forwards_done"], r.get("cpu_seconds", r["seconds"]), r["accuracy"]]]
+            for r in own
+        ]
         length = min(map(len, points))
-        means = [[sum(p[k][i] for p in points) / len(points) for k in range(length)] for i in range(3)]
+        means = [[sum(p[k - length][i] for p in points) / len(own) for k in range(length)] for i in range(3)]
+        style = f"{_MARKS[number // 10 % len(_MARKS)]}-"
         for panel, x in zip(panels, means[:2], strict=True):
-            panel.plot(x, [100 * a for a in means[2]], ".-", label=method.title or method.name)
-    for panel, label in zip(panels, ("forwards a sample", "seconds"), strict=True):
-        panel.set_xscale("log")
+            panel.plot(
+                x, [100 * a for a in means[2]], style, color=f"C{number % 10}", markersize=5, linewidth=1,
+                clip_on=False,
+                label=method.title or method.name,
+            )  # fmt: skip
+    timed = all("cpu_seconds" in record for record in result.records)
+    for panel, label in zip(
+        panels, ("forwards a sample", "CPU seconds" if timed else "seconds"), strict=True
+    ):
+        panel.set_xscale("symlog", linthresh=0.1)
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.minorticks_off()
         panel.set_xlabel(label)
+        panel.set_xlim(0, None)
     panels[0].set_ylabel("accuracy, %")
-    panels[1].legend(fontsize=7)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
     return figure
-
-
-def _svg(figure: Any) -> str:
-    stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None})
-    text = stream.getvalue()
-    return text[text.index("<svg") :]
 
 
 def _text(value: str) -> str:
@@ -116,16 +135,37 @@ def _text(value: str) -> str:
 
 def _table(group: Group, compare: str) -> str:
     headers = ["method", "rate", "accuracy, %", *([f"less {compare}"] if compare else [])]
-    headers += ["forwards", "seconds", "scratch, kB", "results", "stopped"]
+    headers += ["forwards", "seconds", "CPU seconds", "scratch, kB", "results", "stopped"]
 
     def cells(row: Row) -> list[str]:
         difference = [interval_text(row.difference, row.difference_ci95)] if compare else []
         scratch = "" if row.scratch_bytes is None else f"{row.scratch_bytes / 1000:.0f}"
         rate = "" if row.rate is None else f"{row.rate:g}"
-        numbers = [f"{row.forwards:.3g}", f"{row.seconds:.1f}", scratch, str(row.cells), str(row.stopped)]
-        return [row.title, rate, interval_text(row.accuracy, row.ci95), *difference, *numbers]
+        cpu = "" if row.cpu_seconds is None else f"{row.cpu_seconds:.2f}"
+        numbers = [f"{row.forwards:.3g}", f"{row.seconds:.1f}", cpu, scratch]
+        accuracy = interval_text(row.accuracy, row.ci95)
+        return [row.title, rate, accuracy, *difference, *numbers, str(row.cells), str(row.stopped)]
 
     return _rendered(headers, [cells(row) for row in group.rows])
+
+
+def _shares_of_gain(result: ExperimentResult, groups: Sequence[Group]) -> list[str]:
+    found = gain_shares(result, groups)
+    if not found:
+        return []
+    names = [group.name for group in groups[: len(found[0].shares)]]
+    rows = [[row.title, *map(share_text, (*row.shares, row.mean))] for row in found]
+    title = f"<h2>Share of the gain of {_text(result.preset.compare)}, %</h2>"
+    return [title, _rendered(["method", *names, "mean"], rows)]
+
+
+def _at_equal_seconds(result: ExperimentResult) -> list[str]:
+    found = at_equal_seconds(result)
+    if not found:
+        return []
+    rows = [[row.title, *(interval_text(a, math.inf) for a in row.accuracies)] for row in found]
+    title = f"<h2>At shares of the CPU time that {_text(result.preset.compare)} takes, accuracy in %</h2>"
+    return [title, _rendered(["method", *(f"{share:g}" for share in SHARES)], rows)]
 
 
 def _search_table(result: ExperimentResult) -> str:

@@ -76,6 +76,20 @@ def default_method(program: Program) -> MethodName:
     return "affine" if weights and all(dtype == "int8" for dtype in weights) else "ff_lp"
 
 
+def config_in_c(program: Program, scope: Literal["lp", "ft", "affine"], batch: int) -> TrainerConfig:
+    """Return settings for a training step in C, which has the plain estimator alone.
+
+    affine: one direction a sample. 8-bit weights are probed relative to their size, by a step or more.
+    """
+    if scope == "affine":
+        config = dataclasses.replace(METHODS["affine"].config, head="forward", schedule="constant")
+        return dataclasses.replace(config, num_directions=min(batch, _MOST_DIRECTIONS))
+    config = METHODS["ff_lp" if scope == "lp" else "ff_ft"].config
+    if default_method(program) == "affine":  # 8 bits
+        return dataclasses.replace(config, relative=True, epsilon=1e-1, learning_rate=1e-2)
+    return config
+
+
 def batch_of(config: TrainerConfig, samples: int, batch: int | None) -> tuple[TrainerConfig, int]:
     """Return the configuration and the batch for so many samples.
 

@@ -228,7 +228,8 @@ def preset_names() -> list[str]:
 def load_preset(name: str, *, quick: bool = False) -> Preset:
     """Return a preset that comes with the package, or that of a .toml file.
 
-    quick: with the values of its table `quick` in place of the usual ones.
+    quick: with the values of its table `quick` in place of the usual ones; its `methods` are names, of those
+    that the shorter form runs.
 
     Raises
     ------
@@ -257,10 +258,12 @@ def load_preset(name: str, *, quick: bool = False) -> Preset:
     if quick:
         if not shorter:
             raise InputError(f"preset {name} has no table 'quick'")
-        table = _merged(table, shorter)
+        table = _merged(table, {key: value for key, value in shorter.items() if key != "methods"})
     methods = table.pop("methods", [])
     if not isinstance(methods, list) or not all(isinstance(entry, dict) for entry in methods):
         raise InputError(f"preset {name}: methods must be a list of tables")
+    if quick and "methods" in shorter:
+        methods = _of_names(methods, shorter["methods"], f"preset {name}, quick")
     built = [_built(MethodPreset, entry, f"preset {name}, methods") for entry in methods]
     found = {"name": stem, **table, "methods": tuple(m for method in built for m in method.swept())}
     for axes in ("tasks", "validation"):
@@ -280,6 +283,16 @@ def require_known(key: str, known: list[str], where: str) -> None:
     """Raise `InputError` for an unknown key, naming the nearest known one."""
     if key not in known:
         raise InputError(f"{where} has the unknown key {key!r}{nearest(key, tuple(known))}")
+
+
+def _of_names(methods: list[dict[str, Any]], names: Any, where: str) -> list[dict[str, Any]]:
+    """Return the methods of these names."""
+    known = [str(entry.get("name")) for entry in methods]
+    if not _fits(names, "list[str]") or not names:
+        raise InputError(f"{where}: methods must be a list of names; got {names!r}")
+    for name in names:
+        require_known(name, known, f"{where}, methods")
+    return [entry for entry in methods if entry.get("name") in names]
 
 
 def _merged(table: dict[str, Any], shorter: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from fxpgrad.experiments.experiment import ExperimentResult
 from fxpgrad.experiments.records import Record
 from fxpgrad.tasks.statistics import mean_and_ci95
 
+SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of the compared method's CPU time
+_LEAST_GAIN = 0.02  # of which a share says anything
 _FEWEST = 3  # values of which an interval says anything
 _NUMBERED = ("task",)  # axes that number equal tasks: they are averaged over, not shown
 
@@ -31,7 +33,9 @@ class Row:
     difference, difference_ci95 : float or None
         The same of the differences to the method compared with, pair by pair.
     forwards, seconds : float
-        Means, a task.
+        Means, a task; seconds by the clock on the wall, judging included.
+    cpu_seconds : float or None
+        Mean CPU time of adapting alone; None if a result does not say.
     scratch_bytes : int or None
     cells, stopped : int
         How many results are behind the means, and how many runs were given up.
@@ -46,6 +50,7 @@ class Row:
     difference_ci95: float | None
     forwards: float
     seconds: float
+    cpu_seconds: float | None
     scratch_bytes: int | None
     cells: int
     stopped: int
@@ -70,6 +75,94 @@ def summarize(result: ExperimentResult) -> tuple[Group, ...]:
     return tuple(groups)
 
 
+@dataclass(frozen=True, slots=True)
+class TimedRow:
+    """A method's mean accuracy after shares of the CPU time that the method compared with takes.
+
+    accuracies: None where an aligned method's start takes longer on some task.
+    """
+
+    title: str
+    accuracies: tuple[float | None, ...]
+
+
+def at_equal_seconds(result: ExperimentResult) -> tuple[TimedRow, ...]:
+    """Return each method's accuracy at `SHARES` of the CPU seconds that the compared method takes in all.
+
+    A result counts with the last accuracy that it had been measured at by then; one that has ended, with its
+    end. Time is compared task by task. Methods without such measurements are left out; the result is empty
+    if the compared method has none.
+    """
+    ends = {
+        _pair(r): r["cpu_seconds"]
+        for r in result.records
+        if r["method"] == result.preset.compare and r["curve"] and "cpu_seconds" in r
+    }
+    rows = []
+    for method in result.preset.methods:
+        own = [r for r in result.records if r["method"] == method.name]
+        timed = [r for r in own if _pair(r) in ends and "cpu_seconds" in r and (r["curve"] or not r["steps"])]
+        if len(timed) == len(own):
+            shares = (_mean([_accuracy_by(r, share * ends[_pair(r)]) for r in timed]) for share in SHARES)
+            rows.append(TimedRow(method.title or method.name, tuple(shares)))
+    return tuple(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class GainRow:
+    """A method's share of the gain of the method compared with: one a group, None for too small a gain.
+
+    mean: over the groups that have one.
+    """
+
+    title: str
+    shares: tuple[float | None, ...]
+    mean: float | None
+
+
+def gain_shares(result: ExperimentResult, groups: Sequence[Group]) -> tuple[GainRow, ...]:
+    """Return how much of the compared method's gain over the network as it is each method recovers.
+
+    That is the first method that trains nothing and aligns nothing. Empty if there is none, or
+    it is what is compared with. The group of all tasks is left out.
+    """
+    still = [m.name for m in result.preset.methods if not m.times and not m.align]
+    compare = result.preset.compare
+    if not still or compare in ("", *still):
+        return ()
+    parts = [
+        {row.method: row.accuracy for row in group.rows} for group in groups[: -1 if groups[1:] else None]
+    ]
+    rows = []
+    for method in result.preset.methods:
+        if method.name in (still[0], compare):
+            continue
+        shares = tuple(_share(part[method.name], part[still[0]], part[compare]) for part in parts)
+        known = [share for share in shares if share is not None]
+        rows.append(GainRow(method.title or method.name, shares, sum(known) / len(known) if known else None))
+    return tuple(rows)
+
+
+def _share(accuracy: float, start: float, end: float) -> float | None:
+    return (accuracy - start) / (end - start) if end - start >= _LEAST_GAIN else None
+
+
+def _accuracy_by(record: Record, seconds: float) -> float | None:
+    """Return the last accuracy measured within so many CPU seconds."""
+    points = [*record["curve"], [record["forwards_done"], record["cpu_seconds"], record["accuracy"]]]
+    found: list[float] = [accuracy for _, spent, accuracy in points if spent <= seconds]
+    return found[-1] if found else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _cpu_seconds(records: Sequence[Record]) -> float | None:
+    return _mean([record.get("cpu_seconds") for record in records])
+
+
 def group_name(task: dict[str, Any]) -> str:
     """Return what a task is called in tables."""
     parts = [f"{value}" for key, value in task.items() if key not in _NUMBERED and key != "split"]
@@ -81,6 +174,11 @@ def interval_text(mean: float | None, half: float | None) -> str:
     if mean is None or half is None:
         return ""
     return f"{100 * mean:.1f}" + (f" ± {100 * half:.1f}" if math.isfinite(half) else "")
+
+
+def share_text(share: float | None) -> str:
+    """Return a share as whole per cent, nothing if there is none."""
+    return "" if share is None else f"{100 * share:.0f}"
 
 
 def _rows(result: ExperimentResult, records: Sequence[Record]) -> tuple[Row, ...]:
@@ -99,8 +197,8 @@ def _rows(result: ExperimentResult, records: Sequence[Record]) -> tuple[Row, ...
             Row(
                 method.name, method.title or method.name, result.rates.get(method.name), mean, half,
                 difference, half_difference, float(np.mean([r["forwards_done"] for r in own])),
-                float(np.mean([r["seconds"] for r in own])), max(scratch, default=None), len(own),
-                sum(bool(record.get("stopped")) for record in own),
+                float(np.mean([r["seconds"] for r in own])), _cpu_seconds(own),
+                max(scratch, default=None), len(own), sum(bool(record.get("stopped")) for record in own),
             )
         )  # fmt: skip
     return tuple(rows)

@@ -41,7 +41,7 @@ def check_call_shapes(program: Program, call: Call, where: str) -> None:
     been checked before.
     """
     sizes: dict[str, int] = {}  # of one sample; leading axes that a kernel does not know are part of B
-    for name, axes, shape in _arrays(program, call, where):
+    for name, axes, shape in call_arrays(program, call):
         if len(axes) != len(shape) or min(shape, default=1) < 1:
             raise LoweringError(f"{where}: {name} must have the axes {' '.join(axes)}; its shape is {shape}")
         for letter, size in zip(axes, shape, strict=True):
@@ -55,7 +55,7 @@ def check_call_shapes(program: Program, call: Call, where: str) -> None:
     _check_workspaces(program, call, where)
 
 
-def _arrays(program: Program, call: Call, where: str) -> list[tuple[str, tuple[str, ...], tuple[int, ...]]]:
+def call_arrays(program: Program, call: Call) -> list[tuple[str, tuple[str, ...], tuple[int, ...]]]:
     """Return (name, axes, shape) of each array in the rank in which the executor hands it over."""
     shapes = array_shapes(program, call)
     arrays = []

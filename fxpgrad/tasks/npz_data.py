@@ -87,6 +87,28 @@ def load_labelled(
     return LabelledData(np.ascontiguousarray(x), checked_labels(arrays["y"], len(x), classes))
 
 
+def load_samples(path: str | Path, program: Program, *, real: bool = False) -> NDArray[Any]:
+    """Load the array x of an .npz file, without labels, in the Program's input integers.
+
+    real: as for `load_labelled`.
+
+    Raises
+    ------
+    StoreError
+        The file is missing or unreadable, or holds pickled objects.
+    InputError
+        x is missing or does not fit; the message names the file.
+    """
+    x = required_array(load_arrays(path), "x", str(path))
+    info = program.tensors[program.inputs[0]]
+    try:
+        samples = quantize_input(info, x) if real else x
+        check_input(info, samples)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return np.ascontiguousarray(samples)
+
+
 def load_array(path: str | Path) -> NDArray[Any]:
     """Load one array from an .npy file (never unpickling); raise `StoreError` if that fails."""
     try:

@@ -7,14 +7,15 @@ unlabelled samples of the old kind: a few integers a channel, which can travel w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fxpgrad.errors import InputError
+from fxpgrad.errors import InputError, TrainingError
 from fxpgrad.program.execute import Executor, check_input, only_input, positive
 from fxpgrad.program.head import without_softmax
 from fxpgrad.program.program import Call, Program
@@ -25,6 +26,7 @@ from fxpgrad_kernels.training.alignment import align_channels, channel_moments
 from fxpgrad_kernels.training.gain import HIGHEST, LOWEST, ONE
 
 _SWEEPS = 2
+_ROWS = 32  # of an inference
 
 Layers = Mapping[str, Mapping[str, NDArray[Any]]]
 
@@ -70,14 +72,15 @@ def measure_moments(program: Program, x: NDArray[Any]) -> dict[str, Moments]:
     """Return the moments of every layer with weights and an int8 output, by call.
 
     x: of the Program's input type, [n, ...input shape].
+
+    Raises
+    ------
+    InputError
+        x does not fit the Program's input.
+    TrainingError
+        The network keeps state from row to row.
     """
-    executor, aligned = _executor(program, x), {call.name for call in _aligned_calls(program)}
-    moments = {}
-    for bound in executor.calls:
-        bound.run()
-        if bound.call.name in aligned:
-            moments[bound.call.name] = _moments(executor, bound.call)
-    return moments
+    return _measured(program, x, _aligned_calls(program))
 
 
 def align(
@@ -105,26 +108,22 @@ def align(
     Raises
     ------
     InputError
-        A layer is missing in the target or has other channels.
+        A layer is missing in the target or has other channels; x does not fit the Program's input.
+    TrainingError
+        The network keeps state from row to row.
     LoweringError
         The new biases do not fit the accumulators.
     """
     gains: dict[str, NDArray[np.int32]] = {}
     biases: dict[str, NDArray[np.int32]] = {}
-    aligned, calls = program, _aligned_calls(program)
-    run = 0
+    aligned, calls, run = program, _aligned_calls(program), 0
     for call in [call for call in calls for _ in range(positive("sweeps", sweeps))]:
         channels = program.constants[call.constants["bias"]].data.size
         known = target.get(call.name)
         if known is None or known.values.shape != (3, channels):
             raise InputError(f"the target holds no moments of layer {call.name} with {channels} channels")
-        executor = _executor(aligned, x)
-        for bound in executor.calls:
-            bound.run()
-            run += 1
-            if bound.call.name == call.name:
-                break
-        found = _moments(executor, call)
+        found = _measured(aligned, x, [call])[call.name]
+        run += 1 + program.calls.index(call)
         old = [aligned.constants[call.constants[role]].data for role in ("bias", "multiplier", "shift")]
         gain = np.full(gain_count(program, call), ONE, np.int32)
         bias = np.empty_like(old[0])
@@ -140,27 +139,54 @@ def align(
 
 
 def _aligned_calls(program: Program) -> list[Call]:
-    """Return the layers with gains and an int8 output, but for the head, whose logits are no features."""
-    calls = [
+    """Return the layers that the affine scope could train and that have an int8 output.
+
+    But for the head, whose logits are no features, and layers that share a constant.
+    """
+    head = without_softmax(program).calls[-1]
+    read = Counter(name for call in program.calls for name in set(call.constants.values()))
+    return [
         call
         for call in program.calls
         if {"weights", "bias", "multiplier"} <= call.constants.keys()
+        and "accumulator_bits" in call.parameters
         and program.tensors[call.output].dtype == "int8"
+        and all(read[name] == 1 for name in call.constants.values())
+        and (call.name != head.name or call.spec.operator != "fully_connected")
     ]
-    head = without_softmax(program).calls[-1]
-    return [c for c in calls if c.name != head.name or c.spec.operator != "fully_connected"]
 
 
-def _executor(program: Program, x: NDArray[Any]) -> Executor:
+def _measured(program: Program, x: NDArray[Any], calls: Sequence[Call]) -> dict[str, Moments]:
+    """Return the moments of some calls, in the Program's order, of which the last is the last to be run."""
     check_input(program.tensors[only_input(program)], x)
-    executor = Executor(program, len(x))
-    executor.load(x)
-    return executor
+    if program.variables:
+        raise TrainingError(
+            f"program {program.name} keeps state from row to row ({', '.join(program.variables)}); "
+            "aligning a stateful network is not supported"
+        )
+    sums = {
+        call.name: Moments(np.zeros((3, program.tensors[call.output].shape[-1]), np.int64), 0)
+        for call in calls
+    }
+    executor: Executor | None = None
+    for start in range(0, len(x) if calls else 0, _ROWS):
+        rows = x[start : start + _ROWS]
+        if executor is None or executor.batch != len(rows):
+            executor = Executor(program, len(rows), like=executor)
+        executor.load(rows)
+        for bound in executor.calls:
+            bound.run()
+            if bound.call.name in sums:
+                sums[bound.call.name] = _added(sums[bound.call.name], executor, bound.call)
+            if bound.call.name == calls[-1].name:
+                break
+    return sums
 
 
-def _moments(executor: Executor, call: Call) -> Moments:
+def _added(moments: Moments, executor: Executor, call: Call) -> Moments:
+    """Return the moments with those of a call's output in the arena added."""
     info = executor.program.tensors[call.output]
     values = executor.view(call.output).reshape(-1, info.shape[-1])
-    moments = np.empty((3, values.shape[1]), np.int64)
-    channel_moments(values, moments, info.zero_point, call.parameters["clamp_low"])
-    return Moments(moments, len(values))
+    own = np.empty_like(moments.values)
+    channel_moments(values, own, info.zero_point, call.parameters["clamp_low"])
+    return Moments(moments.values + own, moments.count + len(values))

@@ -7,6 +7,7 @@ those of a probe included. It costs one int64 for each of its weights, per threa
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,18 @@ from fxpgrad_kernels.loss.residuals import residuals_linear
 from fxpgrad_kernels.loss.residuals_ref import FRACTION_BITS
 from fxpgrad_kernels.training.accumulator_bound import accumulator_bound
 from fxpgrad_kernels.training.exact_gradient import WORDS, add_outer_products, descend
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadStep:
+    """How an array of an exact head is stepped: role, constant, stream number, integers of `descend`."""
+
+    role: str
+    name: str
+    tensor: int
+    multiplier: NDArray[np.int32]
+    shift: NDArray[np.int32]
+    coarse: int
 
 
 class HeadGradient:
@@ -123,6 +136,14 @@ class ExactHead:
             role: step * factors[role] / scale_of(constants[name]) for role, name in self.names.items()
         }
         self.set_rate(self._rate)
+
+    @property
+    def steps(self) -> tuple[HeadStep, ...]:
+        """How each array is stepped; empty before the first step has measured the features."""
+        return tuple(
+            HeadStep(role, self.names[role], self._numbers[role], *scale, self._shifts[role])
+            for role, scale in self._scales.items()
+        )
 
     def set_rate(self, rate: float) -> None:
         """Scale the step by `rate` in [0, 1] of the full one."""

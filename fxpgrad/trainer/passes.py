@@ -57,6 +57,7 @@ class Passes:
         count, program, batch = min(threads, 2 * config.num_directions), executor.program, executor.batch
         executors = [executor] + [Executor(program, batch, like=executor) for _ in range(1, count)]
         exact = config.head == "exact"
+        self._executor = executor
         self._workers = [
             Worker(
                 Probe(one, trained, config, guidance, paired=paired),
@@ -108,9 +109,9 @@ class Passes:
             saturated += clipped
         return losses, saturated
 
-    def run_plain(self, executor: Executor, features: NDArray[Any], labels: NDArray[np.int32]) -> int:
+    def run_plain(self, features: NDArray[Any], labels: NDArray[np.int32]) -> int:
         """Run one inference without a probe, for an exact head alone; return its loss."""
-        worker, loss = self._workers[0], 0
+        worker, executor, loss = self._workers[0], self._executor, 0
         assert worker.head is not None
         assert isinstance(worker.objective, LinearCrossEntropy)
         worker.head.clear()

@@ -121,17 +121,17 @@ def _make(
         values, number = constant.data.copy(), numbers[constant.name]
         name, scale = constant.name, scale_of(constant)
     unit = unit_of(program, call, role, config)
-    probes, density = _probe_steps(config, unit / scale, name, role, values.dtype.name)
+    live = _live_channels(program, call)
+    live = live if live.size == np.size(scale) else np.ones(np.size(scale), np.bool_)
+    probes, density = _probe_steps(config, unit / scale, live, name, role, values.dtype.name)
     split = config.split_bytes and role == "weights"
     if split:
         values = np.asarray(_split(values, name))
         scale = scale / SPLIT
     in_steps = unit * UNIT[config.form] / (scale * math.sqrt(density))
     real = config.learning_rate * in_steps / (divisor_of(config) * magnitude_unit(config))
-    uphill = config.sharpness * config.epsilon * in_steps
-    live = _live_channels(program, call)
-    if live.size == probes.size:
-        probes, real, uphill = (probes * live).astype(np.int32), real * live, uphill * live
+    uphill = config.sharpness * config.epsilon * in_steps * live
+    real = real * live
     if role == "weights":
         probes, real, uphill = (_per_element(constant, array) for array in (probes, real, uphill))
     masked_at_random = config.mask == "random" and role == "weights"
@@ -181,12 +181,12 @@ def magnitude_unit(config: TrainerConfig) -> int:
 
 
 def _probe_steps(
-    config: TrainerConfig, unit: Floats, name: str, role: str, dtype: str
+    config: TrainerConfig, unit: Floats, live: NDArray[np.bool_], name: str, role: str, dtype: str
 ) -> tuple[NDArray[np.int32], float]:
     """Return epsilon in steps of each channel, and the share of values that a direction moves.
 
-    unit: one unit in steps. A sparse probe of a size e below one step is one step with the probability e^2,
-    which has the same mean square.
+    unit: one unit in steps; live: the channels that are probed at all. A sparse probe of a size e below one
+    step is one step with the probability e^2, which has the same mean square.
     """
     wanted, density = config.epsilon * unit, 1.0
     if config.split_bytes and role == "weights":
@@ -195,7 +195,7 @@ def _probe_steps(
         wanted = np.minimum(config.epsilon * unit, 1e100)
         density = min(1.0, max(float(np.mean(np.square(wanted))), 2.0**-16))
         wanted = np.maximum(wanted / math.sqrt(density), 1.0)
-    steps = np.rint(wanted)
+    steps = np.rint(np.where(live, wanted, 0))
     if steps.max() > _EPSILON_LIMIT[dtype]:
         raise TrainingError(
             f"epsilon {config.epsilon:g} is {steps.max():.3g} steps of {name}, beyond the limit "

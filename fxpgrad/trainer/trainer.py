@@ -22,7 +22,7 @@ from fxpgrad.program.prove import with_proved_accumulators
 from fxpgrad.trainer.best_state import BestState
 from fxpgrad.trainer.config import TrainerConfig, forwards_of_a_step
 from fxpgrad.trainer.guidance import Guidance
-from fxpgrad.trainer.head import ExactHead
+from fxpgrad.trainer.head import ExactHead, HeadStep
 from fxpgrad.trainer.objective import Objective
 from fxpgrad.trainer.passes import Passes, rows_of_a_pass, rows_of_an_inference
 from fxpgrad.trainer.report import StepReport, TrainingReport
@@ -189,7 +189,7 @@ class Trainer:
 
     def _head_step(self, features: NDArray[Any], labels: NDArray[np.int32]) -> StepReport:
         """Take a step in which nothing but the exact head is trained: one inference, no probe."""
-        loss = self._passes.run_plain(self._executor, features, labels)
+        loss = self._passes.run_plain(features, labels)
         moved, clipped = self._step_head()
         self.steps_taken += 1
         return StepReport(self.steps_taken - 1, (loss,), (), (), 0, moved, clipped, self.batch)
@@ -284,6 +284,11 @@ class Trainer:
             if keep_best:
                 best.observe(report)
         return TrainingReport(tuple(reports), self._forwards * len(reports), stopped)
+
+    @property
+    def head_steps(self) -> tuple[HeadStep, ...]:
+        """How the exact head's arrays are stepped; empty without one, or before the first step."""
+        return () if self._head is None else self._head.steps
 
     def _trained_arrays(self) -> list[NDArray[Any]]:
         head = [] if self._head is None else list(self._head.values.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,14 @@ def write_data(path: Path, **arrays: Any) -> Path:
 def call(*arguments: object) -> Result:
     """Run the command line in this process."""
     return CliRunner().invoke(application, [str(argument) for argument in arguments])
+
+
+def adapt(model: object, data: object, output: object, *options: object) -> dict[str, Any]:
+    """Run `fxpgrad adapt`, which must succeed; return its report."""
+    result = call("adapt", model, "--data", data, "-o", output, "--json", *options)
+    assert result.exit_code == 0, result.stderr
+    report: dict[str, Any] = json.loads(result.stdout)
+    return report
 
 
 def assert_refused(result: Result, *words: str) -> None:

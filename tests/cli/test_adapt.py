@@ -13,19 +13,13 @@ from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.head import ACCUMULATORS
 from fxpgrad.program.store import load, save
 from fxpgrad.trainer.watch import Watch
-from tests.cli.small_models import assert_refused, call, write_data
+from tests.cli.small_models import adapt, assert_refused, call, write_data
 from tests.data_folder import DATA, needs_data
 
 
 @pytest.fixture
 def data(tmp_path, classifier):
     return write_data(tmp_path / "d.npz", x=classifier.x, y=classifier.y)
-
-
-def adapt(model, data, output, *options):
-    result = call("adapt", model, "--data", data, "-o", output, "--json", *options)
-    assert result.exit_code == 0, result.stderr
-    return json.loads(result.stdout)
 
 
 @pytest.mark.parametrize("method", ["ff_lp", "ff_ft"])
@@ -253,36 +247,3 @@ def test_eight_bit_weights_of_a_tflite_file_learn(tmp_path):
     ]
     assert sum("bias" not in name for name in changed) > 5
     assert all(new.constants[name].data.dtype == old.constants[name].data.dtype for name in changed)
-
-
-@needs_data(RESNET, "mlperf_tiny/ic01_eval.npz")
-def test_a_model_is_aligned_with_what_it_was_made_for(tmp_path):
-    pytest.importorskip("tflite")
-    with np.load(DATA / "mlperf_tiny" / "ic01_eval.npz") as arrays:
-        usual, labels = arrays["x"].astype(np.int16), arrays["labels"]
-    dim = (usual // 3 - 128).astype(np.int8)  # a sensor that sees a third of the light
-    data = write_data(tmp_path / "d.npz", x=dim[:100], y=labels[:100])
-    like = write_data(tmp_path / "l.npz", x=(usual[100:] - 128).astype(np.int8))
-    model, plain, aligned = DATA / RESNET, tmp_path / "p.tflite", tmp_path / "a.tflite"
-    options = ("--method", "exact_lp", "--steps", 10)
-    without = adapt(model, data, plain, *options)
-    report = adapt(model, data, aligned, *options, "--like", like)
-    assert report["accuracy_before"] == without["accuracy_before"]
-    assert report["accuracy_after"] > without["accuracy_after"] + 0.1
-    evaluated = json.loads(call("evaluate", aligned, "--data", data, "--json").stdout)
-    assert evaluated["accuracy"] == report["accuracy_after"]
-
-
-def test_samples_that_the_model_does_not_take_are_refused(tmp_path, classifier, data):
-    for arrays in (
-        {"z": classifier.x},
-        {"x": classifier.x[:, :2]},
-        {"x": classifier.real},
-        {"x": classifier.x[:0]},
-    ):
-        like = write_data(tmp_path / "l.npz", **arrays)
-        result = call("adapt", classifier.path, "--data", data, "-o", tmp_path / "o.fxp", "--like", like)
-        assert_refused(result)
-    assert_refused(
-        call("adapt", classifier.path, "--data", data, "-o", tmp_path / "o.fxp", "--like", "none.npz")
-    )

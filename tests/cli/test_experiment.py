@@ -78,8 +78,14 @@ def test_an_experiment_is_judged_recorded_and_shown(folder):
     as_it_is = groups["all"]["as it is"]["accuracy"]
     assert groups["all"]["hopeless"]["accuracy"] == pytest.approx(as_it_is)
     trained = [line for line in lines if line["method"] == "affine"]
-    assert all(len(line["curve"]) == 2 and line["weights_sha256"] for line in trained)
+    assert all(len(line["curve"]) == 3 and line["weights_sha256"] for line in trained)
+    start, *_ = trained[0]["curve"]
+    assert start[0] == 0
+    assert start[2] == pytest.approx(next(r["accuracy"] for r in lines if r["method"] == "as it is"))
+    seconds = [point[1] for point in trained[0]["curve"]] + [trained[0]["cpu_seconds"]]
+    assert seconds == sorted(seconds)
     page = (folder / "small.html").read_text()
+    assert "At shares of the CPU time that lp takes" in page
     assert "A &lt;small&gt; experiment" in page
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
@@ -103,6 +109,24 @@ def test_a_second_run_computes_nothing_and_an_interrupted_one_goes_on_to_the_sam
         return {record["key"]: record.get("weights_sha256") for record in records}
 
     assert digests(path.read_text()) == digests(whole)
+
+
+def test_what_has_been_run_is_shown_while_the_rest_is_not(folder):
+    path = folder / "small.jsonl"
+    assert_refused(run(folder, "--so-far"), "the search for learning rates has not ended")
+    assert not path.exists()
+    assert run(folder).exit_code == 0
+    whole = path.read_text()
+    kept = [line for line in whole.splitlines(keepends=True) if json.loads(line)["phase"] == "search"]
+    path.write_text("".join(kept))
+    assert_refused(run(folder, "--so-far"), "no task has been run by every method")
+    path.write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    payload = json.loads(run(folder, "--so-far", "--json").stdout)
+    assert payload["tasks_left"] == 1
+    assert {record["task"]["shift"] for record in payload["records"]} == {"none"}
+    assert [group["name"] for group in payload["groups"]] == ["classifier.fxp data.npz none"]
+    assert "So far: 1 tasks" in (folder / "small.html").read_text()
+    assert len(path.read_text().splitlines()) == len(whole.splitlines()) - 1
 
 
 def test_presets_are_listed():

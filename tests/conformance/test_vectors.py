@@ -15,12 +15,14 @@ from fxpgrad.conformance.vector_files import bin_files, npz_file
 from fxpgrad.conformance.vectors import VectorCase, Vectors, kernel_vectors
 from fxpgrad.errors import FxpgradError, InputError, StoreError
 from fxpgrad.files import npz_bytes, write_folder
-from fxpgrad.program.execute import run_reference
+from fxpgrad.program.execute import Executor, run_reference
+from fxpgrad.program.store import save
 from fxpgrad.testing import load_vectors, reference
 from fxpgrad_kernels.arithmetic.profiles import PROFILES
 from fxpgrad_kernels.errors import UnknownKernelError
 from fxpgrad_kernels.registry import kernels
 from tests.cli.small_models import Model, write_model
+from tests.program.one_call_programs import one_call_program
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +136,21 @@ def test_a_wrong_layer_of_a_model_is_noticed(model: Model, monkeypatch: pytest.M
     monkeypatch.setattr("fxpgrad.conformance.model_vectors.run_reference", off)
     with pytest.raises(FxpgradError, match="of case lowest differs from the definition"):
         model_vectors(model.path, cases=1)
+
+
+def test_a_model_with_state_sees_its_cases_as_one_stream(tmp_path: Path) -> None:
+    program = one_call_program("svdf_a8", np.random.default_rng(3))
+    assert program is not None
+    assert program.variables
+    save(program, tmp_path / "stream.fxp")
+    made = model_vectors(tmp_path / "stream.fxp", cases=2)
+    assert made.provenance["rows_checked"] == 1
+    executor = Executor(program, 1)
+    for case in made.cases:
+        layers = dict(executor.layers({key: x[None] for key, x in case.arrays.items()}))
+        for key, values in case.expected.items():
+            np.testing.assert_array_equal(values, layers[key][0])
+    assert set(made.cases[0].expected) >= {"output", "state"}
 
 
 # --- damaged files

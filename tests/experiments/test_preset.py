@@ -181,3 +181,17 @@ def test_a_setting_that_a_kind_needs_is_asked_for(tmp_path):
     text = f"{text[0]}[tasks]\nset = ['omniglot']\n[[methods]]\nname = 'a'\ntimes = 0.0\n"
     with pytest.raises(InputError, match="lacks 'ways' in its table 'data'"):
         check_keys(load_preset(written(tmp_path, text)))
+
+
+def test_the_shorter_form_may_run_some_methods_only(tmp_path):
+    text = GOOD.replace("[quick]", '[quick]\nmethods = ["as it is"]')
+    assert [m.name for m in load_preset(written(tmp_path, text), quick=True).methods] == ["as it is"]
+    assert len(load_preset(written(tmp_path, text)).methods) == 5
+    for wrong, words in (
+        ('["as it was"]', "unknown key 'as it was'.*as it is"),
+        ("[]", "list of names"),
+        ("3", "names"),
+    ):
+        text = GOOD.replace("[quick]", f"[quick]\nmethods = {wrong}")
+        with pytest.raises(InputError, match=words):
+            load_preset(written(tmp_path, text), quick=True)

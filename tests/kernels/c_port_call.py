@@ -17,6 +17,7 @@ from fxpgrad.conformance.guarded_memory import SIDES, guarded
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
 from tests.kernels.guarded_call import Note, told
+from tests.kernels.returned_numbers import returned_ref
 
 
 @functools.cache
@@ -35,14 +36,19 @@ def port_arrays(spec: KernelSpec, case: Case, place: Place) -> dict[str, NDArray
 
 
 def check_port_case(spec: KernelSpec, native: NativeKernels, case: Case, place: Place) -> None:
-    """Run a port once; compare what it writes with the definition and what it only reads with what it was."""
+    """Run a port once; compare what it writes and returns with the definition.
+
+    What it only reads must be what it was.
+    """
     arrays = port_arrays(spec, case, place)
-    native.call(spec, {**case, **arrays})
+    returned = native.call(spec, {**case, **arrays})
     for argument in spec.of_role("input") + spec.of_role("constant"):
         if argument.name != spec.in_place:
             np.testing.assert_array_equal(arrays[argument.name], case[argument.name], argument.name)
-    for name, expected in reference_outputs(spec, case).items():
+    results = reference_outputs(spec, case)
+    for name, expected in results.items():
         np.testing.assert_array_equal(arrays[name], expected, name)
+    assert returned == returned_ref(spec, case, tuple(results.values()))
 
 
 def check_drawn(note: Note, path: Path, name: str, case: Case, guards: bool) -> None:

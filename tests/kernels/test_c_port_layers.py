@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.kernels.legal_cases import Case
-from tests.kernels.legal_numbers import integers
 
 from fxpgrad.codegen.host_compiler import build_shared
 from fxpgrad.codegen.native import NativeKernels
+from fxpgrad.conformance.calls import Case
+from fxpgrad.conformance.cases.numbers import integers
 from fxpgrad_kernels.arithmetic.profiles import Rounding
 from fxpgrad_kernels.registry import kernel_named, kernels
 from fxpgrad_kernels.spec import INT_RANGES

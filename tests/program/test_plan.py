@@ -167,3 +167,67 @@ def test_a_wrong_plan_is_caught_by_law_and_by_execution(monkeypatch: pytest.Monk
     assert collisions(list(wrong.blocks.values())) != []
     monkeypatch.setattr("fxpgrad.program.execute.plan", lambda program, batch: wrong)
     assert (Executor(program, len(x)).run(x) != right).any()
+
+
+IN_PLACE = frozenset(("add_a8", "clamp_a8", "reshape_a8"))
+
+
+@given(seed=SEEDS, batch=BATCHES)
+def test_without_workspaces_only_tensors_have_blocks(seed: int, batch: int) -> None:
+    program = random_program(seed)
+    result = plan(program, batch, workspaces=False)
+    assert set(result.blocks) == set(program.tensors)
+    assert collisions(list(result.blocks.values())) == []
+    assert result.peak_bytes <= plan(program, batch).peak_bytes
+
+
+@given(seed=SEEDS, batch=BATCHES)
+def test_in_place_only_an_input_that_ends_shares_bytes_with_the_output(seed: int, batch: int) -> None:
+    program = random_program(seed)
+    result = plan(program, batch, workspaces=False, in_place=IN_PLACE)
+    assert set(result.blocks) == set(program.tensors)
+    for one, other in collisions(list(result.blocks.values())):
+        first, second = sorted((result.blocks[one], result.blocks[other]), key=lambda b: b.first_call)
+        call = program.calls[first.last_call]
+        assert call.kernel in IN_PLACE
+        assert (call.output, first.offset) == (second.owner, second.offset)
+        assert first.owner in call.inputs
+        assert first.last_call == second.first_call
+        assert program.tensors[first.owner].nbytes == program.tensors[second.owner].nbytes
+        assert first.owner not in program.outputs
+    without = plan(program, batch, workspaces=False)
+    assert result.lower_bound_bytes <= without.lower_bound_bytes
+    for name, block in without.blocks.items():  # lives are the same
+        assert (block.first_call, block.last_call) == (
+            result.blocks[name].first_call,
+            result.blocks[name].last_call,
+        )
+
+
+def test_a_sum_of_two_branches_takes_the_place_of_one():
+    rng = np.random.default_rng(0)
+    builder = GraphBuilder("branches")
+    x = builder.input("x", (8, 8, 4))
+    for _ in range(2):
+        branch = builder.conv2d(x, rng.normal(0, 0.3, (4, 3, 3, 4)), np.zeros(4), padding="same")
+        x = builder.add(x, branch)
+    program = lower(quantize(builder.build(x), rng.normal(0, 1, (8, 8, 8, 4)).astype(np.float32)))
+    whole = program.tensors[program.inputs[0]].nbytes
+    assert plan(program, workspaces=False).peak_bytes == 3 * whole
+    assert plan(program, workspaces=False, in_place=IN_PLACE).peak_bytes == 2 * whole
+
+
+def test_tensors_that_somebody_needs_are_not_written_over():
+    rng = np.random.default_rng(0)
+    builder = GraphBuilder("kept")
+    x = builder.input("x", (4, 4, 2))
+    first = builder.add(x, x)
+    program = lower(quantize(builder.build(builder.add(first, x)), rng.normal(0, 1, (8, 4, 4, 2))))
+    both = dataclasses.replace(program, outputs=(program.calls[0].output, *program.outputs))
+    assert collisions(list(plan(both, workspaces=False, in_place=IN_PLACE).blocks.values())) != []
+    for call in both.calls:
+        block = plan(both, workspaces=False, in_place=IN_PLACE).blocks[call.output]
+        assert block.last_call == (len(both.calls))
+    kept = plan(both, workspaces=False, in_place=IN_PLACE).blocks[both.calls[0].output]
+    last = plan(both, workspaces=False, in_place=IN_PLACE).blocks[both.calls[1].output]
+    assert not overlapping(kept, last)

@@ -7,17 +7,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fxpgrad.errors import InputError
+from fxpgrad.errors import InputError, TrainingError
 from fxpgrad.program.execute import Executor, run_program
 from fxpgrad.program.lower import lower
 from fxpgrad.trainer.alignment import Moments, align, measure_moments
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
+from fxpgrad.trainer.scopes import make_trainables
 from fxpgrad.trainer.trainable import with_multiplied_gains
 from fxpgrad.trainer.trainer import Trainer
 from fxpgrad_kernels.training.alignment_ref import align_channels_ref, channel_moments_ref
 from tests.kernels.tflm_weighted import weighted_cases
-from tests.program.weighted_graphs import layer_graph
+from tests.program.weighted_graphs import layer_graph, svdf_graph
 from tests.trainer.small_programs import image_program
 
 DIM = TrainerConfig(
@@ -146,3 +147,51 @@ def test_layers_of_16_bit_activations_are_left_alone():
     alignment = align(program, {}, x)
     assert alignment.gains == alignment.biases == {}
     np.testing.assert_array_equal(run_program(alignment.program, x), run_program(program, x))
+
+
+def test_many_samples_give_the_sums_of_their_parts():
+    program, x, _ = image_program(8)
+    many = np.concatenate([x] * 3)[:75]  # two inferences of 32, one of 11
+    parts = [measure_moments(program, many[start : start + 25]) for start in (0, 25, 50)]
+    whole = measure_moments(program, many)
+    for name, moments in whole.items():
+        np.testing.assert_array_equal(moments.values, sum(part[name].values for part in parts))
+        assert moments.count == sum(part[name].count for part in parts)
+
+
+def test_layers_that_share_a_constant_are_left_alone():
+    program, x, _ = image_program(8)
+    first, second = [call for call in program.calls if "weights" in call.constants][:2]
+    shared = dataclasses.replace(second, constants={**second.constants, "bias": first.constants["bias"]})
+    calls = tuple(shared if call.name == second.name else call for call in program.calls)
+    both = measure_moments(dataclasses.replace(program, calls=calls), x)
+    assert not {first.name, second.name} & both.keys()
+    assert both.keys() < measure_moments(program, x).keys()
+
+
+def test_a_stateful_network_is_refused():
+    program = lower(svdf_graph(weighted_cases("svdf_a8")[0]))
+    info = program.tensors[program.inputs[0]]
+    with pytest.raises(TrainingError, match="keeps state from row to row"):
+        measure_moments(program, np.zeros((9, *info.shape), info.dtype))
+
+
+def test_a_channel_whose_probe_would_leave_int32_is_not_trained():
+    program, _, _ = image_program(8)
+    call = next(call for call in program.calls if "multiplier" in call.constants)
+    names = call.constants
+    bias, weights = program.constants[names["bias"]], program.constants[names["weights"]]
+    multiplier, shift = (program.constants[names[role]].data.copy() for role in ("multiplier", "shift"))
+    tiny = bias.scale.copy()
+    tiny[1] *= 2.0**-40  # a folded batch norm has left next to no weights in this channel
+    multiplier[1] = shift[1] = 0
+    changed = program.with_constants({names["multiplier"]: multiplier, names["shift"]: shift})
+    bias = dataclasses.replace(changed.constants[names["bias"]], scale=tiny)
+    changed = dataclasses.replace(changed, constants={**changed.constants, bias.name: bias})
+    assert weights.axis == 0
+    usual, items = ({item.name: item for item in make_trainables(p, DIM)} for p in (program, changed))
+    assert items.keys() == usual.keys()
+    wanted = usual[bias.name].epsilon.copy()
+    wanted[1] = 0
+    np.testing.assert_array_equal(items[bias.name].epsilon, wanted)
+    assert items[bias.name].real[1] == 0

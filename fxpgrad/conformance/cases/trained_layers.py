@@ -30,7 +30,7 @@ def channel_case(spec: KernelSpec, rng: Draws, profile: Profile) -> Case:
     """Return a layer of which bounds or sums are taken by channel."""
     layer, bias, zero_point = any_layer(rng, spec.arguments[0].dtype)
     if rng.random() < 0.2:  # rows that are summed run by run
-        layer = np.resize(layer, (len(layer), int(rng.choice([255, 600, 2049]))))
+        layer = np.resize(layer, (len(layer), int(rng.choice([255, 600, 2049, 2**15 + 3]))))
     case: Case = {"weights": layer, "output_shape": (len(layer),)}
     if spec.name.startswith("channel_bounds"):
         case |= {"bias": bias, "input_zero_point": zero_point}
@@ -41,7 +41,8 @@ def gained_layer(rng: Draws) -> tuple[Array, Array, Array]:
     """Return multipliers, shifts and gains, the ends of their ranges among them."""
     channels = int(rng.integers(1, 20))
     multiplier = rng.choice([2**30, 2**30 + 1, int(rng.integers(2**30, 2**31)), 2**31 - 1, 0], channels)
-    gains = [ONE, ONE + 1, LOWEST, LOWEST - 1, HIGHEST, 0, -(2**31), int(rng.integers(LOWEST, HIGHEST))]
+    ends = [ONE, ONE + 1, LOWEST, LOWEST - 1, HIGHEST - 1, HIGHEST, 0, -(2**31)]
+    gains = [*ends, int(rng.integers(LOWEST, HIGHEST))]
     gain = rng.choice(gains, 1 if rng.random() < 0.3 else channels)
     shift = rng.integers(-28, 30, channels)
     return multiplier.astype(np.int32), shift.astype(np.int32), gain.astype(np.int32)
@@ -118,7 +119,7 @@ def descent_case(rng: Draws, dtype: str) -> Case:
         "weights": weights(rng, count, dtype),
         "gradient": gradient.astype(np.int64),
         "multiplier": rng.choice([2**30, 2**31 - 1, 0], channels).astype(np.int32),
-        "shift": rng.choice([0, -15, -31, -40, -62, 30], channels).astype(np.int32),
+        "shift": rng.choice([0, -1, -2, -15, -31, -40, -62, 30], channels).astype(np.int32),
         "decay": decay.astype(np.int32),
         **stream(rng),
         "rounding_rule": int(rng.integers(3)),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import re
+import shutil
 from decimal import Decimal, getcontext
 from itertools import pairwise
 
@@ -10,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fxpgrad.codegen.host_compiler import build_shared
+from fxpgrad.codegen.ports import port_files
 from fxpgrad_kernels.loss import exp_ln
 from fxpgrad_kernels.loss import exp_ln_tables as tables
 from fxpgrad_kernels.loss.cross_entropy_ref import exp_negative_ref, ln_ref
@@ -51,6 +56,36 @@ def test_tables_are_made_again():
     assert tuple(-(-(2**37) // (64 + a)) for a in range(64)) == tables.LN_RECIPROCAL
     assert tuple(to_fixed(-(Decimal(r) / 2**31).ln(), 32) for r in tables.LN_RECIPROCAL) == tables.LN_OFFSET
     assert to_fixed(Decimal(2).ln(), 32) == tables.LN_2
+
+
+@pytest.mark.parametrize(
+    "name", ["EXP_COARSE", "EXP_FINE", "EXP_WHOLE", "EXP_WHOLE_SHIFT", "LN_RECIPROCAL", "LN_OFFSET", "LN_2"]
+)
+def test_tables_of_the_c_port_are_the_same(name):
+    text = port_files()["cross_entropy_linear"].with_name("fxp_exp_ln.c").read_text()
+    (body,) = re.findall(rf"static const \w+ {name}(?:\[\d+\])? = ([^;]*);", text)
+    numbers = tuple(int(number) for number in re.findall(r"\d+", body))
+    table = getattr(tables, name)
+    assert numbers == (table if isinstance(table, tuple) else (table,))
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    """Return the C functions that all losses call."""
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    source = port_files()["cross_entropy_linear"].with_name("fxp_exp_ln.c")
+    path = build_shared(tmp_path_factory.mktemp("exp_ln") / "exp_ln.so", [source], compiler="gcc")
+    library = ctypes.CDLL(str(path))
+    for function in (library.fxp_exp_negative_q40, library.fxp_ln_q32):
+        function.argtypes, function.restype = [ctypes.c_int64], ctypes.c_int64
+    return library
+
+
+@given(x=exponents, value=arguments)
+def test_exp_and_ln_of_the_c_port_equal_definition(port, x, value):
+    assert port.fxp_exp_negative_q40(x) == exp_negative_ref(x)
+    assert port.fxp_ln_q32(value) == ln_ref(value)
 
 
 @given(exponents)

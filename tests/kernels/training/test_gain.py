@@ -54,9 +54,7 @@ def test_gain_of_one_changes_nothing(m):
 
 
 def test_a_carry_into_the_next_power_is_normalized():
-    """(2**31 - 1) * (2**30 - 1) rounds to 2**31 - 3, but one just below a power of two carries."""
-    multiplier = np.full(1, 2**31 - 1, np.int32)
-    for gain in range(2**30, 2**30 + 3):
-        found = run(multiplier, np.zeros(1, np.int32), np.full(1, gain, np.int32))
-        expected = scale_multipliers_ref(multiplier, np.zeros(1, np.int32), np.full(1, gain, np.int32))
-        assert (found[0][0], found[1][0]) == (expected[0][0], expected[1][0])
+    """(2**30 + 1) * (2**31 - 2) = 2**61 - 2 has 61 bits, of which the upper 31 round to 2**31."""
+    layer = [np.full(1, value, np.int32) for value in (2**30 + 1, 0, 2**31 - 2)]
+    for found in (run(*layer), scale_multipliers_ref(*layer)):
+        assert (int(found[0][0]), int(found[1][0])) == (2**30, 1)

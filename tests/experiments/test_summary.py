@@ -1,0 +1,111 @@
+"""Tables of an experiment: what a method has reached in the time that another takes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from fxpgrad.experiments.experiment import ExperimentResult
+from fxpgrad.experiments.experiment_page import curves, experiment_page
+from fxpgrad.experiments.preset import MethodPreset, Preset
+from fxpgrad.experiments.stopwatch import Stopwatch
+from fxpgrad.experiments.summary import at_equal_seconds, gain_shares, summarize
+
+BEFORE = MethodPreset("before", times=0.0)
+SLOW, QUICK = MethodPreset("slow", rates=[1e-3]), MethodPreset("quick", rates=[1e-3])
+
+
+def record(method, task, seconds, accuracy, curve=(), **others):
+    steps = 0 if method == "before" else 5
+    return {
+        "method": method, "task": {"task": task}, "seed": 0, "accuracy": accuracy, "seconds": 9.0,
+        "cpu_seconds": seconds, "forwards_done": 2.0 * steps, "steps": steps,
+        "curve": [list(point) for point in curve], "versions": {"fxpgrad": "0"}, **others,
+    }  # fmt: skip
+
+
+def made(records, methods=(BEFORE, SLOW, QUICK)):
+    preset = Preset("p", "A title", "few_shot", {"task": [0, 1]}, methods, compare="slow")
+    return ExperimentResult(preset, tuple(records), (), {})
+
+
+RECORDS = [
+    record("before", 0, 0.0, 0.1),
+    record("before", 1, 0.0, 0.3),
+    record("slow", 0, 8.0, 0.9, [(0, 0.1, 0.1), (4, 3.9, 0.5), (6, 4.1, 0.6)]),
+    record("slow", 1, 16.0, 0.7, [(0, 0.1, 0.3), (4, 8.0, 0.5)]),
+    record("quick", 0, 1.5, 0.4, [(0, 0.5, 0.1), (4, 0.9, 0.2)]),
+    record("quick", 1, 1.5, 0.6, [(0, 0.5, 0.3), (4, 2.0, 0.4)]),
+]
+
+
+def test_methods_are_compared_at_equal_cpu_time_task_by_task():
+    rows = {row.title: row.accuracies for row in at_equal_seconds(made(RECORDS))}
+    assert rows["before"] == pytest.approx((0.2, 0.2, 0.2, 0.2))
+    assert rows["slow"] == pytest.approx((0.2, 0.2, 0.5, 0.8))
+    assert rows["quick"] == pytest.approx((0.4, 0.5, 0.5, 0.5))
+
+
+def test_a_start_that_comes_too_late_has_no_accuracy():
+    late = [
+        {**r, "curve": [[0, 5.0, 0.1]], "cpu_seconds": 6.0} if r["method"] == "quick" else r for r in RECORDS
+    ]
+    rows = {row.title: row.accuracies for row in at_equal_seconds(made(late))}
+    assert rows["quick"][:3] == (None, None, None)
+    assert rows["quick"][3] == pytest.approx(0.5)
+
+
+def test_results_without_cpu_time_are_not_compared_in_time():
+    without = [{key: value for key, value in r.items() if key != "cpu_seconds"} for r in RECORDS]
+    assert at_equal_seconds(made(without)) == ()
+    rows = summarize(made(without))[0].rows
+    assert all(row.cpu_seconds is None for row in rows)
+    assert summarize(made(RECORDS))[0].rows[1].cpu_seconds == pytest.approx(12.0)
+    some = [r if r["method"] == "slow" else old for r, old in zip(RECORDS, without, strict=True)]
+    assert [row.title for row in at_equal_seconds(made(some))] == ["slow"]
+
+
+def test_shares_of_a_gain_are_those_of_the_means_and_a_small_gain_has_none():
+    def at(name, before, slow, quick):
+        values = {"before": before, "slow": slow, "quick": quick}
+        return [{**record(m, 0, 1.0, v), "task": {"corruption": name}} for m, v in values.items()]
+
+    records = at("fog", 0.2, 0.6, 0.5) + at("snow", 0.5, 0.515, 0.6) + at("rain", 0.1, 0.5, 0.2)
+    result = made(records)
+    (row,) = gain_shares(result, summarize(result))
+    assert row.title == "quick"
+    assert row.shares == (pytest.approx(0.75), None, pytest.approx(0.25))
+    assert row.mean == pytest.approx(0.5)
+    (alone,) = gain_shares(made(RECORDS), summarize(made(RECORDS)))
+    assert alone.shares == (pytest.approx((0.5 - 0.2) / (0.8 - 0.2)),)
+    preset = replace(result.preset, compare="before")
+    assert gain_shares(replace(result, preset=preset), summarize(result)) == ()
+
+
+def test_the_page_is_the_same_text_each_time_and_its_words_are_words():
+    pytest.importorskip("matplotlib")
+    result = made(RECORDS, (replace(BEFORE, title="nothing is learned"), SLOW, QUICK))
+    page = experiment_page(result, summarize(result))
+    assert page == experiment_page(result, summarize(result))
+    assert page.count("<svg") == 2
+    assert page.count(">nothing is learned</text>") >= 1
+    assert "DejaVuSans-" not in page  # an outline of a glyph
+    left, right = curves(result).axes
+    assert [len(line.get_xdata()) for line in left.lines] == [1, 3, 3]
+    assert right.lines[2].get_xdata()[-1] == pytest.approx(1.5)
+    assert right.get_xlabel() == "CPU seconds"
+
+
+def test_a_stopwatch_leaves_out_what_is_paused():
+    watch = Stopwatch(100.0)
+    until = time.process_time() + 0.3
+    with watch.paused():
+        while time.process_time() < until:
+            pass
+    assert 100.0 <= watch.seconds < 100.2
+    until = time.process_time() + 0.05
+    while time.process_time() < until:
+        pass
+    assert 100.04 <= watch.seconds < 100.3
