@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from fxpgrad.conformance.causes.layers import layer_causes
 from fxpgrad.conformance.causes.pooling import pooling_causes
 from fxpgrad.conformance.definition import Arrays
 from fxpgrad_kernels.spec import KernelSpec
+
+_ENOUGH_FOR_PAIRS = 5  # wrong results: two changes can explain a few of them by chance
+_MOST_PAIRS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class Diagnosis:
     Attributes
     ----------
     causes : tuple of Cause
-        Each gives, bit for bit, what the target wrote in every sample of which it says anything.
+        Each gives, bit for bit, what the target wrote in every sample of which it says anything. A pair of
+        causes, one thing and another at once, is a cause too.
     failing, passing : int
         Samples, wrong and right ones.
     tried : int
@@ -65,18 +70,36 @@ def causes_of(spec: KernelSpec) -> Iterator[Cause]:
 
 
 def diagnose(spec: KernelSpec, samples: Iterable[Sample], seconds: float = 20.0) -> Diagnosis:
-    """Return the causes that explain all samples and that the definition itself does not."""
+    """Return the causes that explain all samples, or if none does, the pairs of causes that do."""
     until = time.monotonic() + seconds
     ordered = sorted(samples, key=lambda sample: (not sample.fails, sample.size))
     failing = sum(sample.fails for sample in ordered)
-    found, tried = [], 0
-    for cause in causes_of(spec) if failing else ():
-        if time.monotonic() > until:
-            break
-        tried += 1
-        if _explains(cause, ordered, failing):
-            found.append(cause)
+    tried = 0
+
+    def explaining(causes: Iterable[Cause]) -> Iterator[Cause]:
+        nonlocal tried
+        for cause in causes:
+            if time.monotonic() > until:
+                return
+            tried += 1
+            if _explains(cause, ordered, failing):
+                yield cause
+
+    found: list[Cause] = []
+    if failing:
+        found = list(explaining(causes_of(spec)))
+    if failing >= _ENOUGH_FOR_PAIRS and not found:
+        found = list(itertools.islice(explaining(_pairs(spec)), _MOST_PAIRS))
     return Diagnosis(tuple(found), failing, len(ordered) - failing, tried)
+
+
+def _pairs(spec: KernelSpec) -> Iterator[Cause]:
+    """Yield every two causes of which one is a change of arguments, those of one family last."""
+    causes = list(causes_of(spec))
+    pairs = [(one, other) for one, other in itertools.combinations(causes, 2) if one.edit is not None]
+    pairs.sort(key=lambda pair: pair[0].name.split()[0] == pair[1].name.split()[0])
+    for one, other in pairs:
+        yield other.after(one)
 
 
 def _explains(cause: Cause, samples: list[Sample], failing: int) -> bool:

@@ -99,3 +99,15 @@ def returns_text(**case: Any) -> Any:
 def prints(**case: Any) -> Any:
     print("on standard output")
     return add_ref(**case)
+
+
+def stalls_once(**case: Any) -> Any:
+    """Take long in the first process that reaches the fifth call, as on a busy machine."""
+    if next(_calls) == 5 and not os.path.exists(os.environ["FXPGRAD_MOCK_STALL"]):
+        open(os.environ["FXPGRAD_MOCK_STALL"], "w").close()
+        time.sleep(60)
+    return add_ref(**case)
+
+
+def exits_quietly(**case: Any) -> Any:
+    os._exit(0)

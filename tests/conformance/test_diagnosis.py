@@ -63,15 +63,32 @@ def test_a_cause_that_one_right_result_contradicts_is_none():
     assert diagnose(spec, contradicted).causes == ()
 
 
-def test_two_faults_at_once_are_not_blamed_on_one():
-    spec = kernel_named("conv2d_a8w8")
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        ("conv2d_a8w8", "output_zero_point sign", "bias dropped"),
+        ("conv2d_a8w8", "stride swapped", "padding holds 0"),
+        ("add_a8", "input_a_zero_point sign", "clamps ignored"),
+    ],
+)
+def test_two_faults_at_once_are_named_together(name, one, other):
+    spec = kernel_named(name)
     by_name = {cause.name: cause for cause in causes_of(spec)}
-    samples = []
-    for sample in samples_of(spec, by_name["bias dropped"], 12):
-        without = {**sample.case, "bias": np.zeros_like(sample.case["bias"])}
-        other = by_name["output_zero_point sign"].outputs(without)
-        assert other is not None
-        samples.append(Sample(sample.case, sample.expected, other))
+    samples = samples_of(spec, by_name[other].after(by_name[one]), 60)
+    diagnosis = diagnose(spec, samples, seconds=120.0)
+    assert [cause.name for cause in diagnosis.causes] == [f"{one} + {other}"]
+    assert diagnosis.causes[0].sentence == f"{by_name[one].sentence}; and {by_name[other].sentence}"
+
+
+def test_what_nothing_explains_stays_unexplained():
+    spec = kernel_named("add_a8")
+    rng = np.random.default_rng(0)
+    samples = [
+        Sample(
+            sample.case, sample.expected, {"output": rng.permutation(sample.expected["output"]) ^ np.int8(1)}
+        )
+        for sample in samples_of(spec, None, 30)
+    ]
     assert diagnose(spec, samples).causes == ()
 
 

@@ -37,6 +37,7 @@ def test_a_right_target_passes(name):
         ("leaves", "exception", "SystemExit: 3"),
         ("crashes", "crash", "SIGSEGV"),
         ("aborts", "crash", "SIGABRT; it said: assertion failed: size"),
+        ("exits_quietly", "crash", "exit status 0"),
         ("hangs", "hang", "no answer within 1 s"),
         pytest.param("reads_behind", "bounds", "behind the end of input_b", marks=needs_guards),
         ("writes_before", "bounds", "input_a before its start"),
@@ -72,6 +73,12 @@ def test_without_guards_reads_go_unnoticed_and_writes_do_not():
     assert verdict_on("reads_behind", setup=setup).passed
     (finding,) = verdict_on("writes_before", setup=setup).findings
     assert finding.text == "writes input_a before its start"
+
+
+def test_one_stall_is_no_hang(tmp_path, monkeypatch):
+    monkeypatch.setenv("FXPGRAD_MOCK_STALL", str(tmp_path / "stalled"))
+    assert verdict_on("stalls_once").passed
+    assert (tmp_path / "stalled").exists()
 
 
 def test_the_same_seed_finds_the_same():

@@ -27,11 +27,25 @@ class Cause:
         What the target does, and what it should do.
     outputs : callable
         What the changed definition writes in a case; None where it says nothing of it.
+    edit : callable, optional
+        What is other in a case, where the change is one of arguments.
     """
 
     name: str
     sentence: str
     outputs: Callable[[Case], Arrays | None]
+    edit: Edit | None = None
+
+    def after(self, other: Cause) -> Cause:
+        """Return the cause that is both: this one where another, which has an edit, changes the arguments."""
+        change = other.edit
+        assert change is not None
+
+        def outputs(case: Case) -> Arrays | None:
+            changed = change(case)
+            return None if changed is None else self.outputs({**case, **changed})
+
+        return Cause(f"{other.name} + {self.name}", f"{other.sentence}; and {self.sentence}", outputs)
 
 
 def by_edit(spec: KernelSpec, name: str, sentence: str, edit: Edit) -> Cause:
@@ -55,7 +69,7 @@ def by_edit(spec: KernelSpec, name: str, sentence: str, edit: Edit) -> Cause:
         except (*REFUSALS, TypeError, KeyError):
             return None
 
-    return Cause(name, sentence, outputs)
+    return Cause(name, sentence, outputs, edit)
 
 
 def given(**values: Any) -> Edit:
