@@ -75,6 +75,17 @@ def test_header_is_what_the_table_of_kernels_says():
     assert (DEVICE / HEADER).read_text() == header_text(), "run python -m fxpgrad.codegen.header"
 
 
+@pytest.mark.parametrize(("target", "good"), [("msp430", False), ("x86_64", True)])
+def test_an_int_of_16_bits_is_refused(target: str, good: bool) -> None:
+    needed("clang")
+    words = ["clang", f"--target={target}", "-ffreestanding", "-std=c99", "-fsyntax-only", DEVICE / HEADER]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if "unknown target" in done.stderr:
+        pytest.skip(f"clang has no target {target}")
+    assert (done.returncode == 0) == good
+    assert good or "fxp_int_has_32_bits" in done.stderr
+
+
 def test_ports_are_of_registered_kernels():
     assert set(PORTED) <= set(kernels())
 
