@@ -7,7 +7,6 @@ address and undefined-behaviour sanitizers.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,17 +20,12 @@ from fxpgrad.codegen.host_compiler import SANITIZED, build_shared
 from fxpgrad.codegen.ports import port_files
 from fxpgrad.testing import cases
 from fxpgrad_kernels.registry import kernels
+from tests.codegen.compilers import COMPILERS, needed
 from tests.guarded_memory import Crash, Sandbox, needs_guards
 from tests.kernels.c_port_call import check_drawn, check_port
 
-COMPILERS = ("gcc", "clang")
 PORTED = sorted(port_files())
 CASES, DRAWN_CASES, DEEP_CASES = 20, 5, 10_000
-
-
-def needed(compiler: str) -> None:
-    if shutil.which(compiler) is None:
-        pytest.skip(f"{compiler} is not installed")
 
 
 @pytest.fixture(scope="module", params=COMPILERS)
