@@ -123,7 +123,7 @@ def _check_model(program: Program) -> None:
     for role, names in (("inputs", program.inputs), ("outputs", program.outputs)):
         if len(names) != 1:
             raise InputError(
-                f"program {program.name} has {len(names)} {role}: a training step in C takes a model that has "
+                f"program {program.name} has {len(names)} {role}: a training step in C takes a model with "
                 "one input and one output"
             )
 
