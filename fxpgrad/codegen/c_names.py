@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from fxpgrad.codegen.ports import device_stems
 from fxpgrad.program.layer_names import short_name
 
-_LONGEST = 48
+_LONGEST = 62
 # What a project has files, executables or folders of, whatever the model is called; headers of C that its
 # files include; and the board's own file.
 _OURS = (
@@ -28,8 +28,15 @@ _LOCAL = ("t", "c", "g", "p", "golden")
 
 
 def letters_of(name: str) -> str:
-    """Return the letters, digits and single underscores of a name, its end where it is long; may be empty."""
-    text = re.sub(r"[^A-Za-z0-9]+", "_", short_name(name)).strip("_")
+    """Return the letters, digits and single underscores of a name, its end where it is long; may be empty.
+
+    A long path loses its first parts, whole: half of "depthwise_conv2d" would name another layer.
+    """
+    parts = [re.sub(r"[^A-Za-z0-9]+", "_", part).strip("_") for part in short_name(name).split("/")]
+    parts = [part for part in parts if part]
+    while len(parts) > 1 and len("_".join(parts)) > _LONGEST:
+        del parts[0]
+    text = "_".join(parts)
     if len(text) > _LONGEST:  # from the start of a word on, if there is one
         text = text[-_LONGEST:]
         text = text.partition("_")[2] or text

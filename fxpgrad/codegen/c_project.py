@@ -16,7 +16,7 @@ from fxpgrad.codegen.model_text import ModelText
 from fxpgrad.codegen.ports import port_files, sources_of
 from fxpgrad.codegen.selftest_source import selftest
 from fxpgrad.codegen.training_form import TrainingForm
-from fxpgrad.codegen.training_main import train_main
+from fxpgrad.codegen.training_main import train_main, training_notes
 from fxpgrad.codegen.training_source import training_header, training_memory, training_source
 from fxpgrad.codegen.training_text import TrainingText
 from fxpgrad.errors import InputError
@@ -85,7 +85,7 @@ def c_project(
         "host_main.c": host_main(text),
         "Makefile": makefile(text, programs, kernel_files),
         "CMakeLists.txt": cmake_lists(text, programs, kernel_files),
-        "README.md": readme(text, programs, kernel_files),
+        "README.md": readme(text, programs, kernel_files, "" if trained is None else training_notes(trained)),
         **{f"{KERNELS}/{name}": content for name, content in copies.items()},
     }
     if trained is not None:

@@ -12,8 +12,10 @@ from fxpgrad.codegen.model_text import ModelText
 from fxpgrad.program.layer_names import short_name
 
 
-def readme(text: ModelText, programs: Sequence[Executable], kernel_files: Sequence[str]) -> str:
-    """Return the README."""
+def readme(
+    text: ModelText, programs: Sequence[Executable], kernel_files: Sequence[str], training: str = ""
+) -> str:
+    """Return the README; `training` is what it says about training."""
     program, prefix = text.program, text.prefix
     parts = [
         f"# {_cell(program.name)} in C\n\n"
@@ -33,9 +35,11 @@ def readme(text: ModelText, programs: Sequence[Executable], kernel_files: Sequen
         f"An input's place in memory is used again during `{prefix}_infer`: write every input before every\n"
         "inference.\n\n",
         _ends_table(text),
+        training,
         "\n## Memory\n\n",
         f"| what | bytes |\n|---|---:|\n| RAM: the arena | {text.arena_bytes:,} |\n"
-        f"| flash: constants | {text.constant_bytes:,} |\n\n"
+        f"| flash: constants{', first values of trained ones among them' if training else ''} "
+        f"| {text.constant_bytes:,} |\n\n"
         "Beside them: the code in flash and the stack in RAM, which depend on the compiler (`make size`,\n"
         "`-fstack-usage`). Tensors are those that exist while a layer runs.\n\n",
         _layers_table(layer_needs(text.program, text.plan)),
@@ -87,6 +91,12 @@ def _files_table(text: ModelText, programs: Sequence[Executable]) -> str:
         f"{text.prefix}_constants.h": "weights, biases, multipliers and tables",
         "selftest.c": "golden inputs and results; names the first wrong layer",
         "host_main.c": "`infer`: raw tensors from a file to a file",
+        **{
+            source: "`train`: samples and labels from files, trained values to a file"
+            for program in programs
+            for source in program.sources
+            if source == "train_main.c"
+        },
         "Makefile, CMakeLists.txt": "build " + ", ".join(f"`{program.name}`" for program in programs),
     }
     return "| file | what |\n|---|---|\n" + "".join(f"| {name} | {what} |\n" for name, what in about.items())

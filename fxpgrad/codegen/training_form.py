@@ -92,8 +92,7 @@ def training_form(
         raise InputError(
             "an exact head needs a first batch of data, whose features set the size of its steps"
         )
-    if program.variables:
-        raise InputError(f"program {program.name} keeps state from row to row: it cannot be trained")
+    _check_model(program)
     form = with_accumulator_output(without_softmax(program))
     _check_sizes(form, batch)
     trainables = make_trainables(form, config)
@@ -116,6 +115,17 @@ def training_form(
     return TrainingForm(
         form, config, batch, rows, trainables, first, active.inputs[0], *objective.logit_scale, widths, head
     )
+
+
+def _check_model(program: Program) -> None:
+    if program.variables:
+        raise InputError(f"program {program.name} keeps state from row to row: it cannot be trained")
+    for role, names in (("inputs", program.inputs), ("outputs", program.outputs)):
+        if len(names) != 1:
+            raise InputError(
+                f"program {program.name} has {len(names)} {role}: a training step in C takes a model with "
+                "one input and one output"
+            )
 
 
 def _check_sizes(program: Program, batch: int) -> None:

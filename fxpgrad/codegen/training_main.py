@@ -179,3 +179,28 @@ def train_main(text: TrainingText) -> str:
         " * A line a step: its number, both losses, values moved, values at a limit.\n */\n"
         f"#ifndef TRAIN_STEPS\n#define TRAIN_STEPS {DEFAULT_STEPS}\n#endif\n" + body
     )
+
+
+def training_notes(text: TrainingText) -> str:
+    """Return what the project's README says about training."""
+    form, prefix, macro = text.form, text.model.prefix, text.model.macro
+    info = form.program.tensors[form.program.inputs[0]]
+    gradient = f", {text.gradient_bytes:,} bytes of an exact head's sums" if text.gradient_bytes else ""
+    return f"""
+## Training
+
+```sh
+make train && ./train SAMPLES.bin LABELS.bin STEPS TRAINED.bin
+```
+
+```c
+{prefix}_step_report report; /* losses, values that moved */
+{prefix}_train_step(samples, labels, &report); /* {macro}_BATCH samples and their labels */
+```
+
+Scope {form.config.scope}, {form.batch} samples and {form.config.num_directions} directions a step.
+SAMPLES.bin holds raw samples, {info.outer_dtype} {shape_text(info.shape)}, LABELS.bin an int32 for each.
+TRAINED.bin gets the arrays of `{prefix}_trained`, one behind the other; to go on, copy them back and set
+`{prefix}_steps_taken`. Beside the arena, RAM holds {text.trained_bytes:,} bytes of trained values{gradient};
+`make size` counts inference alone.
+"""

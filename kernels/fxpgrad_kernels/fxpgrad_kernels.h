@@ -13,6 +13,9 @@
 
 #include <stdint.h>
 
+/* The ports multiply 16-bit values as int: a compiler whose int is smaller than 32 bits stops here. */
+typedef char fxp_int_has_32_bits[sizeof(int) >= 4 ? 1 : -1];
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -57,7 +57,11 @@ def test_prefixes_keep_what_they_can(name: str, prefix: str) -> None:
 def test_long_names_keep_what_tells_layers_apart():
     converted = "net/relu/Relu;net/bn/FusedBatchNormV3;net/block_7/conv2d_4/Conv2D1/weights"
     assert unique_names([converted], "c_")[converted] == "c_net_block_7_conv2d_4_Conv2D1_weights"
-    assert len(unique_names(["x" * 500])["x" * 500]) < 60
+    layer = "functional_1/depthwise_conv2d_3/BiasAdd/ReadVariableOp/resource1"
+    names = unique_names([layer, f"{layer}/bias", f"{layer}/multiplier"], "c_")
+    kept = "c_depthwise_conv2d_3_BiasAdd_ReadVariableOp_resource1"
+    assert list(names.values()) == [kept, f"{kept}_bias", f"{kept}_multiplier"]
+    assert len(unique_names(["x" * 500])["x" * 500]) < 70
 
 
 def test_equal_letters_are_numbered():

@@ -159,6 +159,30 @@ def test_cmake_builds_and_tests_it(program, tmp_path):
     assert (folder / "build" / "infer").exists()
 
 
+TWO = """\
+cmake_minimum_required(VERSION 3.10)
+project(two C)
+add_subdirectory(first)
+add_subdirectory(second)
+add_executable(two two.c)
+target_link_libraries(two first_model second_model)
+"""
+
+
+def test_two_models_are_parts_of_one_program(program, tmp_path):
+    needed("cmake")
+    for name in ("first", "second"):
+        Built(dataclasses.replace(program, name=name), tmp_path / name)
+    (tmp_path / "CMakeLists.txt").write_text(TWO)
+    (tmp_path / "two.c").write_text(
+        '#include "first.h"\n#include "second.h"\n'
+        "int main(void) { first_infer(); second_infer(); return first_output() == second_output(); }\n"
+    )
+    for words in (["cmake", "-B", "build"], ["cmake", "--build", "build"], ["build/two"]):
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_header_is_good_for_cplusplus(program, tmp_path):
     needed("g++")
     built = Built(program, tmp_path / "project")

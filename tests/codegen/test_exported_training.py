@@ -233,6 +233,15 @@ def test_one_class_is_refused() -> None:
         training_form(dense_program(classes=1), FT, 4)
 
 
+@pytest.mark.parametrize("role", ["inputs", "outputs"])
+def test_several_inputs_or_outputs_are_refused(role: str) -> None:
+    program = dense_program()
+    names = getattr(program, role)
+    several = dataclasses.replace(program, **{role: (*names, program.calls[0].output)})
+    with pytest.raises(InputError, match=f"has 2 {role}"):
+        training_form(several, FT, 4)
+
+
 def with_bias(program: Program, value: int) -> Program:
     name = program.calls[0].constants["bias"]
     return program.with_constants({name: np.full_like(program.constants[name].data, value)})

@@ -7,7 +7,6 @@ address and undefined-behaviour sanitizers.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,17 +20,12 @@ from fxpgrad.codegen.host_compiler import SANITIZED, build_shared
 from fxpgrad.codegen.ports import port_files
 from fxpgrad.testing import cases
 from fxpgrad_kernels.registry import kernels
+from tests.codegen.compilers import COMPILERS, needed
 from tests.guarded_memory import Crash, Sandbox, needs_guards
 from tests.kernels.c_port_call import check_drawn, check_port
 
-COMPILERS = ("gcc", "clang")
 PORTED = sorted(port_files())
 CASES, DRAWN_CASES, DEEP_CASES = 20, 5, 10_000
-
-
-def needed(compiler: str) -> None:
-    if shutil.which(compiler) is None:
-        pytest.skip(f"{compiler} is not installed")
 
 
 @pytest.fixture(scope="module", params=COMPILERS)
@@ -73,6 +67,17 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbo
 
 def test_header_is_what_the_table_of_kernels_says():
     assert (DEVICE / HEADER).read_text() == header_text(), "run python -m fxpgrad.codegen.header"
+
+
+@pytest.mark.parametrize(("target", "good"), [("msp430", False), ("x86_64", True)])
+def test_an_int_of_16_bits_is_refused(target: str, good: bool) -> None:
+    needed("clang")
+    words = ["clang", f"--target={target}", "-ffreestanding", "-std=c99", "-fsyntax-only", DEVICE / HEADER]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if "unknown target" in done.stderr:
+        pytest.skip(f"clang has no target {target}")
+    assert (done.returncode == 0) == good
+    assert good or "fxp_int_has_32_bits" in done.stderr
 
 
 def test_ports_are_of_registered_kernels():

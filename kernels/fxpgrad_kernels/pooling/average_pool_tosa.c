@@ -1,6 +1,6 @@
 /* Average pooling as TOSA defines it, by a reciprocal of the window's size. See contract.md. */
 #include "fxp_columns.h"
-#include "fxp_windows.h"
+#include "fxp_span.h"
 #include "fxpgrad_kernels.h"
 
 /* The means of all channels of one window. */
@@ -34,9 +34,9 @@ void fxp_average_pool2d_tosa_a8(
     for (int32_t b = 0; b < B; b++) {
         const int8_t *image = input + b * H * W * C;
         for (int32_t oh = 0; oh < OH; oh++) {
-            const fxp_span rows = fxp_window(oh, stride_h, pad_top, size_h, H);
+            const fxp_span rows = fxp_span_of(oh, stride_h, pad_top, size_h, H);
             for (int32_t ow = 0; ow < OW; ow++) {
-                const fxp_span columns = fxp_window(ow, stride_w, pad_left, size_w, W);
+                const fxp_span columns = fxp_span_of(ow, stride_w, pad_left, size_w, W);
                 average_window(
                     image, output + ((b * OH + oh) * OW + ow) * C, W, C, rows, columns, clamp_low, clamp_high,
                     input_zero_point, output_zero_point);
