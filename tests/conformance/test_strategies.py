@@ -16,11 +16,12 @@ from fxpgrad.conformance.calls import kernel_outputs
 from fxpgrad.conformance.cases import legal_case
 from fxpgrad.conformance.cases.roundings import roundings_under, takes_rounding
 from fxpgrad.conformance.strategies import HypothesisDraws
-from fxpgrad.errors import InputError, MissingExtraError
+from fxpgrad.errors import InputError, LoweringError, MissingExtraError
 from fxpgrad.testing import cases, reference
 from fxpgrad_kernels.arithmetic.profiles import PROFILES, Profile, Rounding
 from fxpgrad_kernels.errors import UnknownKernelError, UnknownProfileError
 from fxpgrad_kernels.registry import kernel_named, kernels
+from tests.program.random_programs import random_program
 
 Case = dict[str, Any]
 every_kernel = pytest.mark.parametrize("name", kernels())
@@ -101,6 +102,21 @@ def test_profiles_are_those_of_lowering() -> None:
     assert of("conv2d_a8w8", "tflite_x86_optimized") == (Rounding.DOUBLE_AWAY, Rounding.DOUBLE_UP)
     assert of("mul_a8", "xnnpack_float32") == (Rounding.DOUBLE_AWAY, Rounding.FLOAT32_EVEN)
     assert of("log_softmax_a8", "tflite_16x8") == ()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_programs_ask_for_no_other_rounding_than_cases_have(profile: str) -> None:
+    seen = set[tuple[str, int]]()
+    for seed in range(30):
+        try:
+            program = random_program(seed, profile)
+        except (LoweringError, pytest.skip.Exception):  # what the profile does not define
+            continue
+        for call in program.calls:
+            if takes_rounding(call.spec):
+                assert call.parameters["rounding"] in roundings_under(PROFILES[profile], call.spec), call
+                seen.add((call.kernel, call.parameters["rounding"]))
+    assert len(seen) >= 3
 
 
 # --- shrinking: a planted fault, and the greatest number of array elements that its smallest case may have
