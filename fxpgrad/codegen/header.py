@@ -19,7 +19,8 @@ DEVICE = Path(fxpgrad_kernels.__file__).parent
 HEADER = "fxpgrad_kernels.h"
 
 _OPENING = """\
-/* C99 ports of all kernels: integers only, no allocation, nothing undefined within the ranges given here.
+/* C99 ports of all kernels: integers only, no allocation, nothing undefined within the
+ * ranges given here and what contract.md says of several arguments together.
  *
  * Arrays come first, C-contiguous, in the axes that stand beside them; then the length of every axis that is
  * a letter; then integers. The arithmetic of each is in <operator>/contract.md. Ranges are inclusive; where

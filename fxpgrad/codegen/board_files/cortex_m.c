@@ -1,5 +1,5 @@
-/* Start of a program on an emulated Cortex-M: vectors, stack and heap of the linker script, and files and output of
- * the machine that emulates, through newlib's semihosting. A fault ends the emulation with an error.
+/* Start of a program on an emulated Cortex-M: vectors, stack and heap of the linker script, and files and
+ * output of the machine that emulates, through newlib's semihosting. A fault ends the emulation with an error.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
-/* Fixed-point arithmetic of all ports: saturation, rounding shifts, requantization. See contract.md beside this
- * file for the formulas; arithmetic/requantize_ref.py and rounding_shift_ref.py define them.
+/* Fixed-point arithmetic of all ports: saturation, rounding shifts, requantization. See contract.md beside
+ * this file for the formulas; arithmetic/requantize_ref.py and rounding_shift_ref.py define them.
  */
 #ifndef FXP_ARITHMETIC_H
 #define FXP_ARITHMETIC_H
@@ -26,8 +26,12 @@ static inline int64_t fxp_clamp(int64_t value, int64_t low, int64_t high) {
 }
 static inline int64_t fxp_abs(int64_t value) { return value < 0 ? -value : value; }
 static inline int8_t fxp_saturate_int8(int64_t value) { return (int8_t)fxp_clamp(value, INT8_MIN, INT8_MAX); }
-static inline int16_t fxp_saturate_int16(int64_t value) { return (int16_t)fxp_clamp(value, INT16_MIN, INT16_MAX); }
-static inline int32_t fxp_saturate_int32(int64_t value) { return (int32_t)fxp_clamp(value, INT32_MIN, INT32_MAX); }
+static inline int16_t fxp_saturate_int16(int64_t value) {
+    return (int16_t)fxp_clamp(value, INT16_MIN, INT16_MAX);
+}
+static inline int32_t fxp_saturate_int32(int64_t value) {
+    return (int32_t)fxp_clamp(value, INT32_MIN, INT32_MAX);
+}
 
 /* value modulo 2^bits, in [-2^(bits - 1), 2^(bits - 1) - 1]; bits in [1, 62]. */
 static inline int64_t fxp_wrap(int64_t value, int32_t bits) {

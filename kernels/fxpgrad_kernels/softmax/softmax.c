@@ -41,25 +41,25 @@ static uint32_t sum_of_exponentials(
 }
 
 /* Exponentials are computed twice, for the sum and for their shares of it: a row of them is not kept. */
-#define DEFINE_SOFTMAX(name, type, bits)                                                                       \
-    void name(                                                                                                 \
-        const int8_t *input, type *output, int32_t N, int32_t depth, int32_t multiplier, int32_t left_shift,   \
-        int32_t diff_min) {                                                                                    \
-        const int32_t lowest = -((int32_t)1 << (bits - 1));                                                    \
-        for (int32_t first = 0; first < N; first += depth) {                                                   \
-            const int8_t *row = input + first;                                                                 \
-            const int32_t largest = largest_a8(row, depth);                                                    \
-            const uint32_t sum = sum_of_exponentials(row, depth, largest, multiplier, left_shift, diff_min);   \
-            const int32_t zeros = fxp_leading_zeros(sum);                                                      \
-            const uint32_t fraction = (sum << zeros) - ((uint32_t)1 << 31);                                    \
-            const int32_t reciprocal = fxp_one_over_one_plus((int32_t)fraction);                               \
-            for (int32_t i = 0; i < depth; i++) {                                                              \
-                const int32_t part = exponential(row[i] - largest, multiplier, left_shift, diff_min);          \
-                const int32_t share = fxp_product(reciprocal, part);                                           \
-                const int64_t value = fxp_shift_right_nearest_away(share, 12 - zeros + 31 - bits);             \
-                output[first + i] = (type)fxp_min(value + lowest, -1 - lowest);                                \
-            }                                                                                                  \
-        }                                                                                                      \
+#define DEFINE_SOFTMAX(name, type, bits)                                                                     \
+    void name(                                                                                               \
+        const int8_t *input, type *output, int32_t N, int32_t depth, int32_t multiplier, int32_t left_shift, \
+        int32_t diff_min) {                                                                                  \
+        const int32_t lowest = -((int32_t)1 << (bits - 1));                                                  \
+        for (int32_t first = 0; first < N; first += depth) {                                                 \
+            const int8_t *row = input + first;                                                               \
+            const int32_t largest = largest_a8(row, depth);                                                  \
+            const uint32_t sum = sum_of_exponentials(row, depth, largest, multiplier, left_shift, diff_min); \
+            const int32_t zeros = fxp_leading_zeros(sum);                                                    \
+            const uint32_t fraction = (sum << zeros) - ((uint32_t)1 << 31);                                  \
+            const int32_t reciprocal = fxp_one_over_one_plus((int32_t)fraction);                             \
+            for (int32_t i = 0; i < depth; i++) {                                                            \
+                const int32_t part = exponential(row[i] - largest, multiplier, left_shift, diff_min);        \
+                const int32_t share = fxp_product(reciprocal, part);                                         \
+                const int64_t value = fxp_shift_right_nearest_away(share, 12 - zeros + 31 - bits);           \
+                output[first + i] = (type)fxp_min(value + lowest, -1 - lowest);                              \
+            }                                                                                                \
+        }                                                                                                    \
     }
 
 DEFINE_SOFTMAX(fxp_softmax_a8, int8_t, 8)
