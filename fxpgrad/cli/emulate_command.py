@@ -12,6 +12,7 @@ from rich.table import Table
 from fxpgrad.cli.terminal import FILE_NAME, json_option, print_json, print_rich
 from fxpgrad.codegen.emulated_boards import BOARDS, board_named, check_installed
 from fxpgrad.codegen.emulation import Emulation, emulate, project_prefix
+from fxpgrad.errors import InputError
 
 
 @click.command("emulate")
@@ -41,6 +42,8 @@ def emulate_command(
 
     The emulator proves bits and sizes, not time. Exit code 1 if a program fails on a board.
     """
+    if steps is not None and program != "train":
+        raise InputError("--steps is for --program train")
     boards = [board_named(name) for name in names or BOARDS]
     project_prefix(Path(project))
     for board in boards:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from fxpgrad.codegen.c_text import remark
 from fxpgrad.codegen.signature import bound_sizes, c_function
 from fxpgrad.conformance.calls import keywords
 from fxpgrad.conformance.vectors import VectorCase, Vectors
@@ -51,16 +52,11 @@ def identifier(name: str) -> str:
 
 def _opening(vectors: Vectors) -> str:
     """Return the comment at the top: what this is and where it comes from."""
-    lines = [f"Golden vectors of the {vectors.kind} {_plain(vectors.name)}: {len(vectors.cases)} cases."]
+    lines = [f"Golden vectors of the {vectors.kind} {remark(vectors.name)}: {len(vectors.cases)} cases."]
     lines += [
-        f"{key}: {_plain(str(value))}" for key, value in vectors.provenance.items() if value is not None
+        f"{key}: {remark(str(value))}" for key, value in vectors.provenance.items() if value is not None
     ]
     return "/* " + "\n * ".join(lines) + "\n */"
-
-
-def _plain(text: str) -> str:
-    """Return text that can stand in a comment."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text).replace("*/", "* /")
 
 
 def _literal(value: int, dtype: str) -> str:

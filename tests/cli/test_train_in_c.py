@@ -105,6 +105,7 @@ def test_a_project_runs_on_a_board(name: str, project: Path, classifier: Model) 
 def test_bad_projects_and_boards_are_named(tmp_path: Path, classifier: Model, monkeypatch) -> None:
     assert_refused(call("emulate", tmp_path, "--board", "cortex-m4"), "fxpgrad export-c")
     assert_refused(call("emulate", tmp_path, "--board", "cortex-m44"), "did you mean cortex-m4")
+    assert_refused(call("emulate", tmp_path, "--steps", 3), "--steps is for --program train")
     folder = tmp_path / "inference"
     assert call("export-c", classifier.path, "-o", folder).exit_code == 0
     if not BOARDS["cortex-m4"].missing():

@@ -45,8 +45,12 @@ static inline int32_t fxp_add_zero_point(int32_t value, int32_t zero_point, int3
     return (value < least ? least : value > most ? most : value) + zero_point;
 }
 
-/* value * 2^amount: C leaves the left shift of a negative number undefined. The product must fit int64. */
-static inline int64_t fxp_shift_left(int64_t value, int64_t amount) { return value * ((int64_t)1 << amount); }
+/* value * 2^amount: C leaves the left shift of a negative number undefined. The product must fit int64. The power has
+ * a name because gcc makes a shift of value * (1 << amount), whose overflow no sanitizer sees. */
+static inline int64_t fxp_shift_left(int64_t value, int64_t amount) {
+    const int64_t power = (int64_t)1 << amount;
+    return value * power;
+}
 
 /* value / 2^amount for any value and an amount in [0, 62]; nothing is added to the value, so nothing overflows. */
 static inline int64_t fxp_rounding_shift(int64_t value, int64_t amount, int32_t mode) {
