@@ -62,9 +62,14 @@ _BATCH = 8
     "--data", type=FILE_NAME, help="Of an exact head: x and y; its first batch sets the size of the steps."
 )
 @click.option("--batch", type=click.IntRange(min=1), help=f"Samples of a step.  [default: {_BATCH}]")
-@click.option("--directions", "num_directions", type=click.IntRange(1, 64), help="Directions of a step.")
-@click.option("--epsilon", type=float, help="Size of a probe.")
-@click.option("--learning-rate", type=float, help="Size of a step.")
+@click.option(
+    "--directions",
+    "num_directions",
+    type=click.IntRange(1, 64),
+    help="Of a step. [default: 3; affine: one a sample]",
+)
+@click.option("--epsilon", type=float, help="Size of a probe. [default: by scope and weights]")
+@click.option("--learning-rate", type=float, help="Size of a step. [default: by scope and weights]")
 @click.option("--seed", type=int, help="Names every direction and rounding of the run.")
 @json_option
 def export_c_command(

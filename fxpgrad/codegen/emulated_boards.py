@@ -24,7 +24,7 @@ _PACKAGES = {
     _RISCV: "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc",
 }
 _SEMIHOSTING = ("-nographic", "-monitor", "none", "-serial", "none")
-FATAL = 124  # what `run` returns as a status where the time ran out
+TIMED_OUT = -1  # what `run` returns as a status where the time ran out: no program exits with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def build(
 def run(
     board: Board, program: Path, *, folder: Path | None = None, seconds: float = 600.0
 ) -> tuple[int, str]:
-    """Run a program on the board; return its exit status (`FATAL` if the time ran out) and what it said.
+    """Run a program on the board; return its exit status (`TIMED_OUT` if the time ran out) and what it said.
 
     folder: where the files lie that it opens by relative names.
     """
@@ -169,7 +169,7 @@ def run(
         )  # fmt: skip
     except subprocess.TimeoutExpired as late:
         said = late.stdout or b""
-        return FATAL, said.decode(errors="replace") if isinstance(said, bytes) else said
+        return TIMED_OUT, said.decode(errors="replace") if isinstance(said, bytes) else said
     return done.returncode, done.stdout + done.stderr
 
 

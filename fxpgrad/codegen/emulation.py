@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fxpgrad.codegen.emulated_boards import FATAL, Board, Sizes, build, run, sizes_in_map
+from fxpgrad.codegen.emulated_boards import TIMED_OUT, Board, Sizes, build, run, sizes_in_map
 from fxpgrad.codegen.model_source import KERNELS, WATCH
 from fxpgrad.codegen.training_main import FILES
 from fxpgrad.errors import InputError
@@ -79,6 +79,6 @@ def emulate(
         own = [path.stem for path in sources[1:]]
         sizes = sizes_in_map(elf.with_suffix(".map"), own)
         status, said = run(board, elf, folder=folder, seconds=seconds)
-    if status == FATAL:
+    if status == TIMED_OUT:
         raise InputError(f"{program} did not end on {board.name} within {seconds:g} seconds")
     return Emulation(board.name, program, status, said, sizes)

@@ -223,7 +223,7 @@ def check_input(info: TensorInfo, x: NDArray[Any], batch: int | None = None) -> 
         got = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
         raise InputError(
             f"input {info.name} must be {info.outer_dtype}; got {got} "
-            "(quantize real values first, or pass --real on the command line)"
+            "(quantize real values first; some commands take --real)"
         )
     wanted = ("batch", *info.shape)
     if x.ndim != len(wanted) or x.shape[1:] != info.shape:
