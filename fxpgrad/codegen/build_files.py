@@ -34,8 +34,8 @@ def makefile(text: ModelText, programs: Sequence[Executable], kernel_files: Sequ
     names = " ".join(program.name for program in programs)
     kernels = " \\\n    ".join(f"{KERNELS}/{name}" for name in kernel_files if name.endswith(".c"))
     rules = "".join(
-        f"\n{program.name}: {' '.join(program.sources)} $(KERNELS) $(HEADERS)\n"
-        f"\t$(CC) $(STRICT) $(CFLAGS){_defines(program)} {' '.join(program.sources)} $(KERNELS)"
+        f"\n{program.name}: {' '.join(program.sources)} $(OBJECTS) $(HEADERS)\n"
+        f"\t$(CC) $(STRICT) $(CFLAGS){_defines(program)} {' '.join(program.sources)} $(OBJECTS)"
         " $(LDFLAGS) -o $@\n"
         for program in programs
     )
@@ -46,7 +46,7 @@ def makefile(text: ModelText, programs: Sequence[Executable], kernel_files: Sequ
 #   make check      builds and runs the self-test
 #   make size       bytes of code and constants (text) and of RAM (bss) for this compiler
 #
-# Another compiler: make CC=clang CFLAGS=-O3
+# Another compiler: make clean all CC=clang CFLAGS=-O3
 
 CC ?= cc
 SIZE ?= size
@@ -54,10 +54,14 @@ CFLAGS ?= -O2
 STRICT = -std=c99 -Wall -Wextra -Wconversion -Wsign-conversion
 KERNELS = \\
     {kernels}
+OBJECTS = $(KERNELS:.c=.o)
 HEADERS = $(wildcard *.h {KERNELS}/*.h)
 
 all: {names}
 {rules}
+{KERNELS}/%.o: {KERNELS}/%.c $(HEADERS)
+\t$(CC) $(STRICT) $(CFLAGS) -c $< -o $@
+
 check: selftest
 \t./selftest
 
@@ -69,7 +73,7 @@ size:
 \t$(SIZE) {text.prefix}_size.o
 
 clean:
-\trm -f {names} {text.prefix}_size.o
+\trm -f {names} {text.prefix}_size.o $(OBJECTS)
 
 .PHONY: all check size clean
 """

@@ -14,6 +14,7 @@ from fxpgrad.codegen.host_compiler import STRICT, run_compiler
 from fxpgrad.files import write_folder
 from fxpgrad.program.execute import joined, named_inputs, run_batches
 from fxpgrad.program.program import Program
+from tests.codegen.kernel_objects import add_objects
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -27,8 +28,10 @@ class Built:
         self.folder = folder
         write_folder(folder, self.project.files)
 
-    def make(self, compiler: str, *targets: str, flags: str = "-O1") -> str:
-        """Run make with every warning an error, and return what it prints."""
+    def make(self, compiler: str, *targets: str, flags: str = "-O1", afresh: bool = False) -> str:
+        """Run make with every warning an error, and return what it prints; afresh: kernels too."""
+        if not afresh:
+            add_objects(self.folder, compiler, f"{flags} -Werror")
         words = ["make", "-s", f"CC={compiler}", f"CFLAGS={flags} -Werror", *targets]
         done = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

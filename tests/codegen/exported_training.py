@@ -17,6 +17,7 @@ from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.report import StepReport
 from fxpgrad.trainer.trainer import Trainer
+from tests.codegen.kernel_objects import add_objects
 
 Labels = NDArray[np.int32]
 
@@ -53,6 +54,7 @@ class TrainingProject:
         (self.folder / "labels.bin").write_bytes(y.tobytes())
 
     def make(self, target: str, compiler: str = "cc", flags: str = "-O1 -Werror") -> None:
+        add_objects(self.folder, compiler, flags)
         words = ["make", "-s", f"CC={compiler}", f"CFLAGS={flags}", target]
         done = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

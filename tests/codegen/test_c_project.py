@@ -126,7 +126,7 @@ def test_the_self_test_names_the_first_wrong_layer(program, damaged, tmp_path):
 def test_infer_says_what_is_wrong(program, tmp_path):
     needed("gcc")
     built = Built(program, tmp_path / "project")
-    built.make("gcc", "infer", flags="-O0")
+    built.make("gcc", "infer", flags="-O0", afresh=True)
 
     def said(*arguments: str) -> str:
         words = ["./infer", *arguments]

@@ -43,7 +43,7 @@ def mixed_rows(program: Program, real: list[np.ndarray]) -> np.ndarray:
 def check(program: Program, x: np.ndarray, folder: Path, compiler: str) -> Built:
     assert len(x) >= 100
     built = Built(program, folder / "project")
-    assert "all equal" in built.make(compiler, "all", "check", flags="-O2")
+    assert "all equal" in built.make(compiler, "all", "check", flags="-O2", afresh=True)
     feed = {program.inputs[0]: x}
     assert_equal_outputs(built.infer(feed), run_all(program, feed))
     return built
