@@ -140,7 +140,8 @@ def _run_all(
     for record in _results(preset, missing, str(folder), processes):
         records.add(record)
         count.add(record["method"])
-    return [records[key] for key in keys]
+    # the axes in this preset's order: a record may come from another preset of the same settings
+    return [records[key] | {"task": cell.task} for key, cell in zip(keys, cells, strict=True)]
 
 
 def _require(

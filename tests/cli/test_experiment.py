@@ -129,6 +129,17 @@ def test_what_has_been_run_is_shown_while_the_rest_is_not(folder):
     assert len(path.read_text().splitlines()) == len(whole.splitlines()) - 1
 
 
+def test_the_order_of_the_axes_in_a_record_does_not_matter(folder):
+    assert run(folder).exit_code == 0
+    path = folder / "small.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    for record in records[::2]:
+        record["task"] = dict(reversed(record["task"].items()))
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    names = [group["name"] for group in json.loads(run(folder, "--json").stdout)["groups"]]
+    assert names == ["classifier.fxp data.npz none", "classifier.fxp data.npz noise 20", "all"]
+
+
 def test_presets_are_listed():
     result = call("experiment", "--list")
     assert result.exit_code == 0
