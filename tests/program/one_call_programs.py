@@ -80,7 +80,7 @@ def _other_constant(program: Program, rng: Generator) -> Program:
     key = str(rng.choice(list(program.constants)))
     constant = program.constants[key]
     argument = next(a for a in program.calls[0].spec.arguments if a.name == key)
-    if rng.random() < 0.3:
+    if constant.data.size and rng.random() < 0.3:
         data = constant.data.copy()
         data.flat[rng.integers(data.size)] = int(rng.choice([argument.low, argument.high]))
     else:
