@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fxpgrad.codegen.c_text import array_definition, remark
-from fxpgrad.codegen.training_text import TrainingText, descend_of, statement
+from fxpgrad.codegen.model_text import statement
+from fxpgrad.codegen.training_text import TrainingText, descend_of
 from fxpgrad.program.layer_names import short_name
 from fxpgrad.trainer.trainable import rounding_code
 from fxpgrad_kernels.registry import kernel_named

@@ -8,7 +8,7 @@ import fxpgrad
 from fxpgrad.codegen.c_names import unique_names
 from fxpgrad.codegen.c_text import array_definition, remark, shape_text
 from fxpgrad.codegen.header import HEADER
-from fxpgrad.codegen.model_text import ARENA, ModelText
+from fxpgrad.codegen.model_text import ARENA, IDLE, ModelText
 from fxpgrad.errors import InputError
 from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import TensorInfo
@@ -218,10 +218,7 @@ def _flip(text: ModelText, name: str) -> str:
 def layer_text(text: ModelText, index: int, replaced: Mapping[str, str] | None = None) -> str:
     """Return a layer's comment, call and watch; `replaced` as in `ModelText.call_text`."""
     call = text.program.calls[index]
-    if text.is_idle(call):
-        body = "    /* Nothing to do: the output lies where the input does. */\n"
-    else:
-        body = text.call_text(call, replaced)
+    body = IDLE if text.is_idle(call) else text.call_text(call, replaced)
     watched = "".join(
         f"    {WATCH}({index}, {text.tensor_names[name]}, {text.program.tensors[name].elements});\n"
         for name in watched_tensors(text, index)

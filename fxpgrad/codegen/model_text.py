@@ -17,8 +17,10 @@ from fxpgrad.program.call_shapes import call_arrays
 from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.plan import Plan, plan
 from fxpgrad.program.program import Call, Program
+from fxpgrad_kernels.spec import KernelSpec
 
 ARENA = "arena"
+IDLE = "    /* Nothing to do: the output lies where the input does. */\n"  # the body of a call that `is_idle`
 
 
 def c_plan(program: Program, scratch: Mapping[str, int] | None = None) -> Plan:
@@ -124,11 +126,8 @@ class ModelText:
         replaced : mapping
             Other expressions for some arguments, by argument name: perturbed weights, say.
         """
-        function = c_function(call.spec)
-        values = {**self.expressions(call), **(replaced or {})}
-        rows = [_row(function, kind, values, indent + "    ") for kind in ("array", "size", "parameter")]
-        arguments = ",\n".join(row for row in rows if row)
-        return f"{indent}{'(void)' if call.spec.returned else ''}{function.name}(\n{arguments});\n"
+        text = statement(call.spec, {**self.expressions(call), **(replaced or {})}, indent)
+        return f"{indent}(void){text.lstrip()}" if call.spec.returned else text
 
     def title(self, index: int) -> str:
         """Return what a comment says of a layer: its number, name, kernel and shapes."""
@@ -141,6 +140,14 @@ class ModelText:
         """Whether a call would only copy a tensor onto itself."""
         blocks = self.plan.blocks
         return call.kernel in COPIES and blocks[call.inputs[0]].offset == blocks[call.output].offset
+
+
+def statement(spec: KernelSpec, values: Mapping[str, str], indent: str = "    ") -> str:
+    """Return a call of a kernel's C port with an expression for each argument, by name."""
+    function = c_function(spec)
+    rows = [_row(function, kind, values, indent + "    ") for kind in ("array", "size", "parameter")]
+    arguments = ",\n".join(row for row in rows if row)
+    return f"{indent}{function.name}(\n{arguments});\n"
 
 
 def _row(function: CFunction, kind: str, values: Mapping[str, str], indent: str) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from fxpgrad.codegen.c_text import array_definition, remark, shape_text, string
 from fxpgrad.codegen.head_source import head_functions, head_memory, head_sums
+from fxpgrad.codegen.model_text import IDLE
 from fxpgrad.codegen.training_form import BIAS_LIMIT
 from fxpgrad.codegen.training_text import TrainingText
 from fxpgrad.program.layer_names import short_name
 from fxpgrad.trainer.trainable import Trainable
 from fxpgrad_kernels.random.distributions import direction_table
-
-IDLE = "    /* Nothing to do: the output lies where the input does. */\n"
 
 
 def training_header(text: TrainingText) -> str:

@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.codegen.c_names import unique_names
-from fxpgrad.codegen.c_text import wrapped
-from fxpgrad.codegen.model_text import ARENA, ModelText, c_plan
-from fxpgrad.codegen.signature import c_function
+from fxpgrad.codegen.model_text import ARENA, ModelText, c_plan, statement
 from fxpgrad.codegen.training_form import TrainingForm
 from fxpgrad.program.plan import Plan
 from fxpgrad.program.program import Call, Program
 from fxpgrad.trainer.head import HeadStep
-from fxpgrad.trainer.trainable import Trainable, distribution_code, form_code, rounding_code
+from fxpgrad.trainer.trainable import KERNEL_SUFFIX, Trainable, distribution_code, form_code, rounding_code
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
 
@@ -219,8 +217,8 @@ class TrainingText:
 
 def descend_of(form: TrainingForm, step: HeadStep) -> KernelSpec:
     """Return the kernel that steps an array of an exact head."""
-    suffix = {"int8": "w8", "int16": "w16", "int32": "b32"}[form.program.constants[step.name].data.dtype.name]
-    return kernel_named(f"descend_{suffix}")
+    dtype = form.program.constants[step.name].data.dtype.name
+    return kernel_named(f"descend_{KERNEL_SUFFIX[dtype]}")
 
 
 _SCALED = ("multiplier", "shift")
@@ -299,12 +297,3 @@ def scaling_text(
         "G": str(item.values.size),
     }
     return f"{indent}(void){statement(kernel_named('scale_multipliers'), values, indent).lstrip()}"
-
-
-def statement(spec: KernelSpec, values: Mapping[str, str], indent: str) -> str:
-    """Return a call of a kernel's C port with an expression for each argument, by name."""
-    function = c_function(spec)
-    arrays = [values[a.name] for a in function.arguments if a.kind == "array"]
-    others = [f"/* {a.name} */ {values[a.name]}" for a in function.arguments if a.kind != "array"]
-    rows = ",\n".join(wrapped(row, indent + "    ") for row in (arrays, others) if row)
-    return f"{indent}{function.name}(\n{rows});\n"

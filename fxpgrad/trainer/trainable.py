@@ -23,7 +23,7 @@ from fxpgrad_kernels.training.gain import HIGHEST, LOWEST, ONE, scale_multiplier
 from fxpgrad_kernels.training.perturb import BLOCK, Form
 from fxpgrad_kernels.training.update import RoundingRule
 
-_SUFFIX = {"int8": "w8", "int16": "w16", "int32": "b32"}
+KERNEL_SUFFIX = {"int8": "w8", "int16": "w16", "int32": "b32"}
 FULL_DENSITY = 2**16  # of what is not thinned
 SPLIT = 256  # steps of a whole weight of split bytes in one step of its upper byte
 
@@ -130,39 +130,39 @@ class Trainable:
     @property
     def perturb(self) -> KernelSpec:
         """The kernel that writes w + sign * delta."""
-        return kernel_named(f"perturb_{_SUFFIX[self.values.dtype.name]}")
+        return kernel_named(f"perturb_{KERNEL_SUFFIX[self.values.dtype.name]}")
 
     @property
     def perturb_pair(self) -> KernelSpec:
         """The kernel that writes w + delta and w - delta, from one draw."""
-        return kernel_named(f"perturb_pair_{_SUFFIX[self.values.dtype.name]}")
+        return kernel_named(f"perturb_pair_{KERNEL_SUFFIX[self.values.dtype.name]}")
 
     @property
     def perturb_along(self) -> KernelSpec:
         """The kernel that writes w + sign * delta for a given z."""
         return kernel_named(
-            "perturb_split" if self.split else f"perturb_along_{_SUFFIX[self.values.dtype.name]}"
+            "perturb_split" if self.split else f"perturb_along_{KERNEL_SUFFIX[self.values.dtype.name]}"
         )
 
     @property
     def descend(self) -> KernelSpec:
         """The kernel that takes a step against a given gradient in place."""
-        return kernel_named(f"descend_{_SUFFIX[self.values.dtype.name]}")
+        return kernel_named(f"descend_{KERNEL_SUFFIX[self.values.dtype.name]}")
 
     @property
     def copy(self) -> KernelSpec:
         """The kernel that copies whole values, if its sign is 0."""
-        return kernel_named(f"perturb_along_{_SUFFIX[self.values.dtype.name]}")
+        return kernel_named(f"perturb_along_{KERNEL_SUFFIX[self.values.dtype.name]}")
 
     @property
     def mask(self) -> KernelSpec:
         """The kernel that masks a direction by the magnitude of the weights."""
-        return kernel_named(f"mask_direction_{_SUFFIX[self.values.dtype.name]}")
+        return kernel_named(f"mask_direction_{KERNEL_SUFFIX[self.values.dtype.name]}")
 
     @property
     def update(self) -> KernelSpec:
         """The kernel that takes a step in place."""
-        return kernel_named(f"update_{_SUFFIX[self.values.dtype.name]}")
+        return kernel_named(f"update_{KERNEL_SUFFIX[self.values.dtype.name]}")
 
 
 def distribution_code(config: TrainerConfig) -> int:
