@@ -28,14 +28,8 @@ int64_t fxp_cross_entropy_linear(
     int64_t summed = 0;
     for (int32_t b = 0; b < B; b++, accumulators += N) {
         const int32_t label = labels[b];
-        int64_t largest = -FXP_LOGIT_LIMIT, total = 0;
-        for (int32_t n = 0; n < N; n++) {
-            largest = fxp_max(largest, fxp_scaled_logit(accumulators[n], multiplier[n], shift[n]));
-        }
-        for (int32_t n = 0; n < N; n++) {
-            const int64_t logit = fxp_scaled_logit(accumulators[n], multiplier[n], shift[n]);
-            total += fxp_exp_negative_q40(largest - logit);
-        }
+        int64_t largest;
+        const int64_t total = fxp_sum_of_exp(accumulators, multiplier, shift, N, &largest);
         losses[b] = fxp_loss_of(
             total, largest, fxp_scaled_logit(accumulators[label], multiplier[label], shift[label]));
         summed += losses[b];

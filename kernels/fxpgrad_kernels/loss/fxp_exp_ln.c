@@ -97,6 +97,19 @@ int64_t fxp_scaled_logit(int32_t accumulator, int32_t multiplier, int32_t shift)
     return fxp_clamp(logit, -FXP_LOGIT_LIMIT, FXP_LOGIT_LIMIT);
 }
 
+int64_t fxp_sum_of_exp(
+    const int32_t *accumulators, const int32_t *multiplier, const int32_t *shift, int32_t N, int64_t *largest) {
+    int64_t total = 0;
+    *largest = -FXP_LOGIT_LIMIT;
+    for (int32_t n = 0; n < N; n++) {
+        *largest = fxp_max(*largest, fxp_scaled_logit(accumulators[n], multiplier[n], shift[n]));
+    }
+    for (int32_t n = 0; n < N; n++) {
+        total += fxp_exp_negative_q40(*largest - fxp_scaled_logit(accumulators[n], multiplier[n], shift[n]));
+    }
+    return total;
+}
+
 int64_t fxp_loss_of(int64_t total, int64_t largest, int64_t own) {
     return nearest_up(fxp_ln_q32(total), 8) + largest - own;
 }

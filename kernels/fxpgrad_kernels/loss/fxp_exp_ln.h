@@ -15,6 +15,10 @@ int64_t fxp_ln_q32(int64_t value);
 /* accumulator * multiplier * 2^(shift - 31), nearest, ties up, clamped: a logit in Q24. */
 int64_t fxp_scaled_logit(int32_t accumulator, int32_t multiplier, int32_t shift);
 
+/* The sum of exp(largest - logit) in Q40 over the logits of a sample, and the largest of them. */
+int64_t fxp_sum_of_exp(
+    const int32_t *accumulators, const int32_t *multiplier, const int32_t *shift, int32_t N, int64_t *largest);
+
 /* The loss in Q24, from the sum of exp(largest - logit) in Q40, the largest logit and the label's own. */
 int64_t fxp_loss_of(int64_t total, int64_t largest, int64_t own);
 

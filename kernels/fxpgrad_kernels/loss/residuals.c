@@ -7,14 +7,8 @@ void fxp_residuals_linear(
     const int32_t *accumulators, const int32_t *multiplier, const int32_t *shift, const int32_t *labels,
     int32_t *residuals, int32_t B, int32_t N) {
     for (int32_t b = 0; b < B; b++, accumulators += N, residuals += N) {
-        int64_t largest = -FXP_LOGIT_LIMIT, total = 0;
-        for (int32_t n = 0; n < N; n++) {
-            largest = fxp_max(largest, fxp_scaled_logit(accumulators[n], multiplier[n], shift[n]));
-        }
-        for (int32_t n = 0; n < N; n++) {
-            const int64_t logit = fxp_scaled_logit(accumulators[n], multiplier[n], shift[n]);
-            total += fxp_exp_negative_q40(largest - logit);
-        }
+        int64_t largest;
+        const int64_t total = fxp_sum_of_exp(accumulators, multiplier, shift, N, &largest);
         for (int32_t n = 0; n < N; n++) {
             const int64_t logit = fxp_scaled_logit(accumulators[n], multiplier[n], shift[n]);
             const int64_t share = fxp_exp_negative_q40(largest - logit) << 15;
