@@ -83,12 +83,12 @@ def test_first_rate_lowers_the_loss_of_unseen_samples():
     program, x, y = image_program(8)
     config = dataclasses.replace(AFFINE, epsilon=3e-2)
     found = measure_rate(program, config, LinearCrossEntropy(), x, y, len(x))
-    assert [trial.learning_rate for trial in found.trials] == list(RATES)
-    assert found.learning_rate is not None
+    assert [trial.rate for trial in found.trials] == list(RATES)
+    assert found.rate is not None
     best = min(trial.after for trial in found.trials if trial.after is not None)
     lowest = next(trial for trial in found.trials if trial.after == best)
     assert best < lowest.before
-    assert found.learning_rate == RATES[max(0, RATES.index(lowest.learning_rate) - 1)]
+    assert found.rate == RATES[max(0, RATES.index(lowest.rate) - 1)]
 
 
 def test_probing_a_step_is_what_the_step_then_does():
