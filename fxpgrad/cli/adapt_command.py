@@ -100,8 +100,8 @@ def _default(field: str) -> str:
 @click.option(
     "--head-rate",
     type=float,
-    help="Size of a step of the exact head, in units of a safe one.  [default: found by runs of "
-    f"the head alone, on at least 100 samples that a tenth of the budget must pay for; else {_default('head_rate')}]",
+    help="Size of a step of the exact head, in units of a safe one.  [default: found by runs of the head "
+    f"alone, on at least 100 samples that a tenth of the budget pays for; else {_default('head_rate')}]",
 )
 @click.option(
     "--directions",

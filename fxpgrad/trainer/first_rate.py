@@ -1,4 +1,4 @@
-"""A first rate, found by short runs of forward gradients or of the exact head: inference alone, as training."""
+"""A first rate, found by short runs of forward gradients or of the exact head, by inference alone."""
 
 from __future__ import annotations
 
@@ -139,11 +139,11 @@ def measure_head_rate(
 
 
 def samples_for_head_rate(program: Program, batch: int, steps: int, forwards: float) -> int:
-    """Return with how many samples `measure_head_rate` takes at most so many inferences of the batch."""
+    """Return with how many samples `measure_head_rate` takes at most `forwards` inferences of the batch."""
     share, count = _share_of_head(program), min(steps, _MOST_HEAD_STEPS)
     trained = len(HEAD_RATES) * count * batch
     judged = (len(HEAD_RATES) + 1) / 2  # of each sample: every second one, before and after each trial
-    return max(0, math.floor((forwards * batch - share * trained) / (1 + share * judged)))
+    return max(0, math.floor((math.floor(forwards) * batch - share * trained) / (1 + share * judged)))
 
 
 def rows_of_all_classes(y: NDArray[np.int32], count: int) -> NDArray[np.int64]:
