@@ -148,8 +148,7 @@ def adapt(
     find_epsilon
         Measure the window of epsilons first (`measure_window`) and take epsilon from it, in relative units.
     find_head_rate
-        Search the exact head's rate first (`measure_head_rate`), on as many samples as a tenth of the run's
-        inferences pays for. With fewer than 100 of them, or if no rate lowers the loss, config's is kept.
+        Search the exact head's rate first (`search_head_rate`); config's is kept if no rate lowers the loss.
     like
         Unlabelled samples of what the Program was made for, of its input type: align the layers first (see
         `fxpgrad.trainer.alignment`), on 8 to 256 different samples of each kind.
@@ -187,7 +186,7 @@ def adapt(
         if window.epsilon is None:
             raise TrainingError(window.reason)
         config, extra = replace(config, epsilon=window.epsilon), extra + window.forwards
-    rates = _head_rates(form, config, x, y, size, steps, frozen) if find_head_rate else None
+    rates = search_head_rate(form, config, x, y, size, steps, frozen) if find_head_rate else None
     if rates is not None:
         config = replace(config, head_rate=rates.rate or config.head_rate)
         extra += rates.forwards
@@ -211,7 +210,7 @@ def adapt(
     )
 
 
-def _head_rates(
+def search_head_rate(
     form: Program,
     config: TrainerConfig,
     x: NDArray[Any],
@@ -220,7 +219,10 @@ def _head_rates(
     steps: int,
     frozen: frozenset[str],
 ) -> FirstRate | None:
-    """Search the exact head's rate, where there is one and the run affords it."""
+    """Search the exact head's rate on as many samples as a tenth of a run's inferences pays for.
+
+    None where there is no exact head, or fewer than 100 such samples. Arguments: see `measure_head_rate`.
+    """
     if config.head != "exact":
         return None
     budget = steps * forwards_of_a_step(config) / _OF_A_SEARCH

@@ -122,16 +122,17 @@ def measure_head_rate(
     ------
     InputError
         Fewer than two samples.
+    TrainingError
+        A Program or an objective that an exact head cannot be trained with, see `Trainer`.
     """
-    body, head = split_before(
-        dataclasses.replace(program, outputs=program.outputs[:1]), len(program.calls) - 1
-    )
     alone = TrainerConfig(
         scope="lp", head="exact", schedule=config.schedule, rounding=config.rounding,
         train_bias=config.train_bias, seed=config.seed, patience=config.patience,
     )  # fmt: skip
+    program = dataclasses.replace(program, outputs=program.outputs[:1])
+    features = Trainer(program, alone, objective, batch, frozen=frozen).features(x)
+    _, head = split_before(program, len(program.calls) - 1)
     configs = {rate: dataclasses.replace(alone, head_rate=rate) for rate in HEAD_RATES}
-    features = x if body is None else run_program(body, x)
     count = min(steps, _MOST_HEAD_STEPS)
     trials, rows = _trials(head, configs, objective, features, y, batch, count, frozen)
     forwards = math.ceil((len(x) + _share_of_head(program) * rows) / batch)

@@ -1,4 +1,4 @@
-"""Short runs find a rate: of forward gradients, and of the exact head, for which a body runs once a sample."""
+"""Short runs find a rate: of forward gradients, or of the exact head, for which a body runs once a sample."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fxpgrad.errors import InputError, TrainingError
-from fxpgrad.trainer import first_rate
+from fxpgrad.program.lower import lower
+from fxpgrad.trainer import first_rate, trainer
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.first_rate import (
     HEAD_RATES,
@@ -27,6 +28,8 @@ from fxpgrad.trainer.first_rate import (
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.trainer import Trainer
 from fxpgrad.trainer.watch import Watch
+from tests.kernels.tflm_weighted import weighted_cases
+from tests.program.weighted_graphs import svdf_graph
 from tests.trainer.small_programs import dense_integers, dense_program, image_program
 
 AFFINE = TrainerConfig(
@@ -72,14 +75,14 @@ def test_a_trial_is_a_run_of_the_whole_program():
     seen, held = np.sort(order[::2]), np.sort(order[1::2])
     for trial in found.trials:
         own = dataclasses.replace(config, head_rate=trial.rate)
-        trainer = Trainer(program, own, LinearCrossEntropy(), 10)
+        one = Trainer(program, own, LinearCrossEntropy(), 10)
         try:
-            trainer.fit(x[seen], y[seen], 12)
+            one.fit(x[seen], y[seen], 12)
         except TrainingError:
             assert trial.after is None
             continue
         assert trial.before == mean_loss(program, LinearCrossEntropy(), x[held], y[held])
-        assert trial.after == mean_loss(trainer.adapted(), LinearCrossEntropy(), x[held], y[held])
+        assert trial.after == mean_loss(one.adapted(), LinearCrossEntropy(), x[held], y[held])
 
 
 def test_what_lies_before_the_head_runs_once_for_each_sample(monkeypatch):
@@ -91,7 +94,8 @@ def test_what_lies_before_the_head_runs_once_for_each_sample(monkeypatch):
         rows[len(program.calls) == 1] += len(x)
         return run(program, x)
 
-    monkeypatch.setattr(first_rate, "run_program", counted)
+    for module in (first_rate, trainer):
+        monkeypatch.setattr(module, "run_program", counted)
     found = searched(x, y)
     assert rows[False] == len(x)
     finished = [trial for trial in found.trials if trial.after is not None]
@@ -181,6 +185,21 @@ def test_rows_are_spread_over_classes_as_the_samples_are(labels, data):
     assert (np.diff(rows) > 0).all()
     for label in set(labels):
         assert abs(int((y[rows] == label).sum()) * len(y) - count * labels.count(label)) < len(y)
+
+
+def test_a_stateful_network_is_refused():
+    stateful = lower(svdf_graph(weighted_cases("svdf_a8")[0]))
+    info = stateful.tensors[stateful.inputs[0]]
+    with pytest.raises(TrainingError, match="keeps state from row to row"):
+        measure_head_rate(
+            stateful,
+            HEAD,
+            LinearCrossEntropy(),
+            np.zeros((9, *info.shape), info.dtype),
+            np.zeros(9, np.int32),
+            3,
+            5,
+        )
 
 
 def test_too_little_data_is_named():
