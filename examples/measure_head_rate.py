@@ -6,6 +6,7 @@ python examples/measure_head_rate.py mlperf_tiny "gaussian_noise 3" --data DATA 
 from __future__ import annotations
 
 import argparse
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def main() -> None:
                 config if rate is None else replace(config, head_rate=rate), len(case.train_y), None
             )
             steps = steps_of(config, options.forwards, len(case.train_y), batch)
+            started = time.process_time()
             try:
                 result = adapt(
                     case.file, case.train_x, case.train_y, config, steps,
@@ -53,12 +55,14 @@ def main() -> None:
             except TrainingError as error:
                 print(f"{name} at {rate}: {error}")
                 continue
+            seconds = time.process_time() - started
             after = evaluate(result.program, case.test_x, case.test_y).accuracy
             found = "" if result.head_rates is None else " (found)"
             stopped = ", stopped" if result.report.stopped else ""
             print(
                 f"{name} at {result.config.head_rate:g}{found}: {after:.2%} of the others, "
-                f"{result.forwards} inferences of the batch for {len(result.report.steps)} steps{stopped}"
+                f"{result.forwards} inferences of the batch for {len(result.report.steps)} steps, "
+                f"{seconds:.1f} s of CPU{stopped}"
             )
             if result.head_rates is not None:
                 trials = ", ".join(

@@ -101,7 +101,7 @@ def _default(field: str) -> str:
     "--head-rate",
     type=float,
     help="Size of a step of the exact head, in units of a safe one.  [default: found by runs of the head "
-    f"alone, on at least 100 samples that a tenth of the budget pays for; else {_default('head_rate')}]",
+    "alone, on at least 100 samples that a tenth of the budget pays for; else 1]",
 )
 @click.option(
     "--directions",

@@ -53,7 +53,7 @@ def test_a_small_head_is_not_driven_to_the_end_of_its_range(tmp_path, classifier
         *("--head-rate", 10),
     )
     assert result.exit_code == 2
-    assert "clipped" in result.stderr
+    assert "lower the head rate" in result.stderr
 
 
 @pytest.mark.parametrize(
