@@ -37,7 +37,7 @@ from fxpgrad.experiments.adapt import (
     written_tflite,
 )
 from fxpgrad.experiments.evaluate import evaluate
-from fxpgrad.experiments.methods import METHODS, MethodName, batch_of, default_method, steps_of
+from fxpgrad.experiments.methods import METHODS, MethodName, batch_of, default_method, default_steps, steps_of
 from fxpgrad.files import write_atomically
 from fxpgrad.importers.model_file import file_kind, read_model
 from fxpgrad.program.program import Program
@@ -100,7 +100,8 @@ def _default(field: str) -> str:
 @click.option(
     "--head-rate",
     type=float,
-    help=f"Size of a step of the exact head, in units of a safe one. {_default('head_rate')}",
+    help="Size of a step of the exact head, in units of a safe one.  [default: found by runs of the head "
+    "alone, on at least 100 samples that a tenth of the budget pays for; else 1]",
 )
 @click.option(
     "--directions",
@@ -137,7 +138,7 @@ def _default(field: str) -> str:
     type=FILE_NAME,
     help=".npz file (x) with samples of what the model was made for, without labels: biases and "
     "multipliers are aligned first, so that layers put out for the data what they put out for these. The "
-    "rates of affine are then 1e-3 and 3 (head).",
+    "learning rate of affine is then 1e-3, its head's, where it is not found, 3.",
 )
 @click.option(
     "--threads",
@@ -215,16 +216,14 @@ def adapt_command(
             paired=paired,
             rows_at_once=rows_at_once,
             find_epsilon="epsilon" not in given and affords_window(config, count, len(labelled.x), size),
+            find_head_rate="head_rate" not in given,
             frozen=frozenset() if content is None else unwritable_constants(content, program),
             try_writing=None if content is None else partial(written_tflite, content, model, profile),
             on_step=show,
         )
     result = _written(result, output, labelled, content, model, profile)
     seconds = time.perf_counter() - started
-    payload = _payload(result, labelled, output, seconds) | {
-        "method": method,
-        "config": dataclasses.asdict(dataclasses.replace(config, epsilon=result.epsilon)),
-    }
+    payload = _payload(result, labelled, output, seconds) | {"method": method}
     if as_json:
         print_json(payload)
     else:
@@ -289,12 +288,11 @@ def _steps(
 ) -> int:
     if steps is not None and forwards is not None:
         raise InputError("give --steps or --forwards, not both")
-    budget = METHODS[method].forwards if forwards is None and steps is None else forwards
-    if budget is None:
-        return METHODS[method].steps if steps is None else steps
-    if not 0 < budget < math.inf:
-        raise InputError(f"--forwards must be positive; got {budget:g}")
-    return steps_of(config, budget, samples, batch)
+    if forwards is None:
+        return default_steps(method, config, samples, batch) if steps is None else steps
+    if not 0 < forwards < math.inf:
+        raise InputError(f"--forwards must be positive; got {forwards:g}")
+    return steps_of(config, forwards, samples, batch)
 
 
 def _payload(result: AdaptedProgram, data: LabelledData, output: str, seconds: float) -> dict[str, Any]:
@@ -313,9 +311,20 @@ def _payload(result: AdaptedProgram, data: LabelledData, output: str, seconds: f
         "accuracy_after": result.accuracy_after,
         "scratch_bytes": result.scratch_bytes,
         "weights_sha256": result.program.constants_sha256(),
+        "config": dataclasses.asdict(result.config),
+        "head_rates": None if result.head_rates is None else dataclasses.asdict(result.head_rates),
         "output": output,
         "seconds": seconds,
     }
+
+
+def _head_rate(payload: dict[str, Any]) -> str:
+    rate, search = f"{payload['config']['head_rate']:g}", payload["head_rates"]
+    if search is None:
+        return rate
+    tried = ", ".join(f"{trial['rate']:g}" for trial in search["trials"])
+    found = "found among" if search["rate"] else "the default: unseen samples gained by none of"
+    return f"{rate} ({found} {tried})"
 
 
 def _table(payload: dict[str, Any]) -> Table:
@@ -324,6 +333,7 @@ def _table(payload: dict[str, Any]) -> Table:
         "method": f"{payload['method']}, {payload['head']} head",
         "steps": f"{payload['steps']} ({payload['dead_steps']} dead, {payload['saturated_steps']} saturated)",
         "forwards": f"{payload['forwards']} of the batch (epsilon {payload['config']['epsilon']:.2g})",
+        "head rate": _head_rate(payload),
         "mean loss": f"{payload['loss_first']:.4f} → {payload['loss_last']:.4f}",
         "accuracy on the data": f"{percent(payload['accuracy_before'])} → "
         f"{percent(payload['accuracy_after'])} ({payload['samples']} samples)",
@@ -331,6 +341,8 @@ def _table(payload: dict[str, Any]) -> Table:
         "time": f"{payload['seconds']:.1f} s",
         "weights_sha256": payload["weights_sha256"],
     }
+    if payload["config"]["head"] != "exact":
+        del rows["head rate"]
     for name, value in rows.items():
         table.add_row(name, value)
     return table

@@ -1,4 +1,4 @@
-"""`fxpgrad probe`: with which epsilon, and from which learning rate, a model can learn from its data."""
+"""`fxpgrad probe`: with which epsilon, and from which rates, a model can learn from its data."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from rich.table import Table
 from fxpgrad.cli.terminal import FILE_NAME, json_option, load_model, print_json, print_rich, profile_option
 from fxpgrad.errors import InputError, TrainingError
 from fxpgrad.experiments.adapt import HeadChoice, choose_head, trainable_form
-from fxpgrad.experiments.methods import METHODS, MethodName, batch_of, default_method
+from fxpgrad.experiments.methods import METHODS, MethodName, batch_of, default_method, default_steps
 from fxpgrad.tasks.npz_data import load_labelled
-from fxpgrad.trainer.first_rate import FirstRate, measure_rate
+from fxpgrad.trainer.first_rate import FirstRate, measure_head_rate, measure_rate
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.window import EpsilonWindow, measure_window
-
-_METHODS = [name for name, method in METHODS.items() if name != "exact_lp"]
 
 
 @click.command("probe")
@@ -28,15 +26,13 @@ _METHODS = [name for name, method in METHODS.items() if name != "exact_lp"]
 @click.option("--real", is_flag=True, help="x holds real numbers.")
 @click.option(
     "--method",
-    type=click.Choice(_METHODS),
+    type=click.Choice(list(METHODS)),
     help="What would be trained, as for adapt.  [default: affine if all weights are int8, else ff_lp]",
 )
 @click.option("--batch", type=int, help="Samples per step.  [default: all, but at most 50]")
 @click.option("--seed", default=0, show_default=True, help="Names every direction.")
 @click.option("--head", type=click.Choice(get_args(HeadChoice)), default="auto", show_default=True)
-@click.option(
-    "--rate/--no-rate", default=True, show_default=True, help="Try learning rates in short runs too."
-)
+@click.option("--rate/--no-rate", default=True, show_default=True, help="Try rates in short runs too.")
 @profile_option
 @json_option
 def probe_command(
@@ -51,14 +47,16 @@ def probe_command(
     profile: str | None,
     as_json: bool,
 ) -> None:
-    """Measure at which epsilon a model can be probed, by forward passes alone.
+    """Measure at which epsilon a model can be probed, and which rates suit it, by forward passes alone.
 
     Too small an epsilon drowns in the rounding of 8-bit activations, too large a one sees curvature: the
     same directions are probed at a ladder of epsilons (relative to the size of what is probed), and
-    neighbours must agree. Exit code 2 if none do.
+    neighbours must agree. Rates are tried in short runs. Exit code 2 if no epsilon or no rate will do.
     """
     program = load_model(model, profile)
     method = method or default_method(program)
+    if METHODS[method].config.head_alone and not rate:
+        raise InputError(f"--no-rate leaves nothing to measure: {method} probes nothing, it has a rate alone")
     classes = None
     if choose_head(program, head) == "linear":
         classes = program.tensors[program.outputs[0]].shape[-1]
@@ -66,34 +64,52 @@ def probe_command(
     config = dataclasses.replace(METHODS[method].config, seed=seed)
     config, size = batch_of(config, len(labelled.x), batch)
     form = trainable_form(program, head, labelled.x, labelled.y)
-    window = measure_window(form, config, LinearCrossEntropy(), labelled.x, labelled.y, size)
-    rates = None
-    if rate and window.epsilon is not None:
-        chosen = dataclasses.replace(config, epsilon=window.epsilon)
-        rates = measure_rate(form, chosen, LinearCrossEntropy(), labelled.x, labelled.y, size)
+    given = LinearCrossEntropy(), labelled.x, labelled.y, size
+    window = head_rates = rates = None
+    if rate and config.head == "exact":
+        steps = default_steps(method, config, len(labelled.x), size)
+        head_rates = measure_head_rate(form, config, *given, steps)
+        config = dataclasses.replace(config, head_rate=head_rates.rate or config.head_rate)
+    if not config.head_alone:
+        window = measure_window(form, config, *given)
+    if rate and window is not None and window.epsilon is not None:
+        rates = measure_rate(form, dataclasses.replace(config, epsilon=window.epsilon), *given)
     if as_json:
-        print_json(_payload(method, window, rates))
+        print_json(_payload(method, window, head_rates, rates))
     else:
-        print_rich(*_tables(method, window, rates))
-    if window.epsilon is None:
+        print_rich(*_tables(method, window, head_rates, rates))
+    if window is not None and window.epsilon is None:
         raise TrainingError(window.reason)
-    if rates is not None and rates.learning_rate is None:
-        raise InputError(
-            "no learning rate of the ladder lowered the loss of samples that were not trained on"
-        )
+    needed = head_rates if window is None else rates  # beside a body, a head can keep its default
+    if needed is not None and needed.rate is None:
+        raise InputError("no rate of the ladder lowered the loss of samples that were not trained on")
 
 
-def _payload(method: str, window: EpsilonWindow, rates: FirstRate | None) -> dict[str, Any]:
+def _payload(
+    method: str, window: EpsilonWindow | None, head_rates: FirstRate | None, rates: FirstRate | None
+) -> dict[str, Any]:
     return {
         "method": method,
-        "epsilon": window.epsilon,
-        "learning_rate": None if rates is None else rates.learning_rate,
-        "window": dataclasses.asdict(window),
+        "epsilon": None if window is None else window.epsilon,
+        "head_rate": None if head_rates is None else head_rates.rate,
+        "learning_rate": None if rates is None else rates.rate,
+        "window": None if window is None else dataclasses.asdict(window),
+        "head_rates": None if head_rates is None else dataclasses.asdict(head_rates),
         "rates": None if rates is None else dataclasses.asdict(rates),
     }
 
 
-def _tables(method: str, window: EpsilonWindow, rates: FirstRate | None) -> list[Table | str]:
+def _tables(
+    method: str, window: EpsilonWindow | None, head_rates: FirstRate | None, rates: FirstRate | None
+) -> list[Table | str]:
+    return [
+        *([] if window is None else _ladder(method, window)),
+        *([] if head_rates is None else _trials("head rate", "Runs of the exact head alone", head_rates)),
+        *([] if rates is None else _trials("learning rate", "Short runs", rates)),
+    ]
+
+
+def _ladder(method: str, window: EpsilonWindow) -> list[Table | str]:
     table = Table(title=f"Epsilon ladder, {method} (relative units)", title_justify="left")
     for name in ("epsilon", "agreement", "slope", "equal", "clipped"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -109,19 +125,17 @@ def _tables(method: str, window: EpsilonWindow, rates: FirstRate | None) -> list
         "agreement: correlation of loss differences with those of the next row; slope: nats a sample"
     )
     table.caption_justify = "left"
-    parts: list[Table | str] = [table]
-    if window.epsilon is not None:
-        parts.append(f"epsilon {window.epsilon:.2g}   ({window.forwards} inferences of the batch)")
-    if rates is not None:
-        trials = Table(title="Short runs, judged on samples they did not see", title_justify="left")
-        for name in ("learning rate", "loss before", "loss after"):
-            trials.add_column(name, justify="right", no_wrap=True)
-        for trial in rates.trials:
-            after = "stopped" if trial.after is None else f"{trial.after:.4f}"
-            trials.add_row(f"{trial.learning_rate:g}", f"{trial.before:.4f}", after)
-        parts.append(trials)
-        if rates.learning_rate is not None:
-            parts.append(
-                f"learning rate {rates.learning_rate:g}   ({rates.forwards} inferences of the batch)"
-            )
-    return parts
+    if window.epsilon is None:
+        return [table]
+    return [table, f"epsilon {window.epsilon:.2g}   ({window.forwards} inferences of the batch)"]
+
+
+def _trials(what: str, runs: str, found: FirstRate) -> list[Table | str]:
+    table = Table(title=f"{runs}, judged on samples they did not see", title_justify="left")
+    for name in (what, "loss before", "loss after"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for trial in found.trials:
+        after = "stopped" if trial.after is None else f"{trial.after:.4f}"
+        table.add_row(f"{trial.rate:g}", f"{trial.before:.4f}", after)
+    verdict = "none lowers the loss" if found.rate is None else f"{found.rate:g}"
+    return [table, f"{what}: {verdict}   ({found.forwards} inferences of the batch)"]

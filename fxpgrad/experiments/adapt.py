@@ -20,6 +20,12 @@ from fxpgrad.program.head import has_linear_head, with_accumulator_output, witho
 from fxpgrad.program.program import Program
 from fxpgrad.trainer.alignment import Alignment, Layers, align, measure_moments
 from fxpgrad.trainer.config import TrainerConfig, forwards_of_a_step
+from fxpgrad.trainer.first_rate import (
+    FirstRate,
+    measure_head_rate,
+    rows_of_all_classes,
+    samples_for_head_rate,
+)
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.report import TrainingReport
 from fxpgrad.trainer.trainer import OnStep, Trainer
@@ -27,6 +33,8 @@ from fxpgrad.trainer.window import measure_window, window_forwards
 
 HeadChoice = Literal["auto", "linear", "prototypes"]
 _MOST_ALIGNED, _LEAST_ALIGNED = 256, 8
+_OF_A_SEARCH = 10  # times its inferences a run has at least, be it for epsilon or for the head's rate
+_LEAST_SEARCHED = 100  # samples: fewer tell rates from one another by chance
 DISTANCE_SCALE = "distance_scale"  # the metadata entry of a backbone trained with prototypes
 
 
@@ -34,8 +42,9 @@ DISTANCE_SCALE = "distance_scale"  # the metadata entry of a backbone trained wi
 class AdaptedProgram:
     """The Program after training, and what the run cost and gave (accuracies on the training data).
 
-    layers: the trained values by call and role, see `Trainer.trained_layers`. epsilon: what was probed with.
-    forwards: inferences of the batch, those that found epsilon or aligned layers included.
+    layers: the trained values by call and role, see `Trainer.trained_layers`. config: what was trained with.
+    head_rates: how the exact head's rate was searched; None if it was not. forwards: inferences of the batch,
+    those that found epsilon or the head's rate, or aligned layers, included.
     """
 
     program: Program
@@ -45,7 +54,8 @@ class AdaptedProgram:
     accuracy_before: float
     accuracy_after: float
     scratch_bytes: int
-    epsilon: float
+    config: TrainerConfig
+    head_rates: FirstRate | None
     forwards: int
 
 
@@ -109,6 +119,7 @@ def adapt(
     rows_at_once: int | None = None,
     frozen: frozenset[str] = frozenset(),
     find_epsilon: bool = False,
+    find_head_rate: bool = False,
     like: NDArray[Any] | None = None,
     try_writing: Callable[[Layers], object] | None = None,
     on_step: OnStep | None = None,
@@ -136,6 +147,8 @@ def adapt(
         Names of constants that are not trained.
     find_epsilon
         Measure the window of epsilons first (`measure_window`) and take epsilon from it, in relative units.
+    find_head_rate
+        Search the exact head's rate first (`search_head_rate`); config's is kept if no rate lowers the loss.
     like
         Unlabelled samples of what the Program was made for, of its input type: align the layers first (see
         `fxpgrad.trainer.alignment`), on 8 to 256 different samples of each kind.
@@ -173,6 +186,10 @@ def adapt(
         if window.epsilon is None:
             raise TrainingError(window.reason)
         config, extra = replace(config, epsilon=window.epsilon), extra + window.forwards
+    rates = search_head_rate(form, config, x, y, size, steps, frozen) if find_head_rate else None
+    if rates is not None:
+        config = replace(config, head_rate=rates.rate or config.head_rate)
+        extra += rates.forwards
     how: dict[str, Any] = {"threads": threads, "paired": paired, "rows_at_once": rows_at_once}
     trainer = Trainer(form, config, objective, size, frozen=frozen, **how)
     if try_writing is not None:
@@ -187,8 +204,34 @@ def adapt(
         first.accuracy,
         evaluate(after, x, y).accuracy,
         trainer.scratch_bytes,
-        config.epsilon,
+        config,
+        rates,
         report.forwards + extra,
+    )
+
+
+def search_head_rate(
+    form: Program,
+    config: TrainerConfig,
+    x: NDArray[Any],
+    y: NDArray[np.int32],
+    batch: int,
+    steps: int,
+    frozen: frozenset[str],
+) -> FirstRate | None:
+    """Search the exact head's rate on as many samples as a tenth of a run's inferences pays for.
+
+    None where there is no exact head, or fewer than 100 such samples. Arguments: see `measure_head_rate`.
+    """
+    if config.head != "exact":
+        return None
+    budget = steps * forwards_of_a_step(config) / _OF_A_SEARCH
+    count = min(len(x), samples_for_head_rate(form, batch, steps, budget))
+    if count < _LEAST_SEARCHED:
+        return None
+    rows = rows_of_all_classes(y, count)
+    return measure_head_rate(
+        form, config, LinearCrossEntropy(), x[rows], y[rows], batch, steps, frozen=frozen
     )
 
 
@@ -256,4 +299,4 @@ def affords_window(config: TrainerConfig, steps: int, samples: int, batch: int) 
     """Whether finding epsilon takes at most a tenth of a run's inferences (relative units only)."""
     if not (config.relative or config.scope == "affine"):
         return False
-    return 10 * window_forwards(config, samples, batch) <= steps * forwards_of_a_step(config)
+    return _OF_A_SEARCH * window_forwards(config, samples, batch) <= steps * forwards_of_a_step(config)

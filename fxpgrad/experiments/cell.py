@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError, TrainingError
+from fxpgrad.experiments.adapt import search_head_rate
 from fxpgrad.experiments.baselines import FORWARDS_OF_BACKPROP, BaselineRun, run_baseline
 from fxpgrad.experiments.cases import Case, make_case
 from fxpgrad.experiments.evaluate import evaluate
@@ -62,7 +63,8 @@ def settings_of(preset: Preset, cell: Cell) -> Record:
         "checkpoints": preset.checkpoints,
         "baseline": cell.method.baseline,
         "weight_bits": cell.method.weight_bits,
-        **({"probe": True} if cell.method.probe else {}),
+        **({"probe": True} if "epsilon" in cell.method.probe else {}),
+        **({"find_head_rate": True} if "head_rate" in cell.method.probe else {}),
         **({"align": cell.method.align} if cell.method.align else {}),
         "trainer": cell.method.trainer,
         "rate_of": cell.method.rate_of,
@@ -141,20 +143,24 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
     config = cell.method.config(cell.rate, cell.seed)
     config, batch = batch_of(config, len(case.train_y), min(preset.batch, len(case.train_y)))
     budget = preset.forwards * cell.method.times - case.spent
-    steps = steps_of(config, budget, len(case.train_y), batch)
     whole = case.program(cell.method.weight_bits)
     form = with_accumulator_output(without_softmax(whole))
     x = case.integers(whole, case.train_x)
-    points, curve, watch = _points(preset, steps), [], Stopwatch(case.alignment_seconds)
+    curve, watch, searched = [], Stopwatch(case.alignment_seconds), 0.0
     try:
-        if cell.method.probe:
+        if "epsilon" in cell.method.probe:
             config = _with_probed_epsilon(form, config, x, case, batch)
+        if "head_rate" in cell.method.probe:
+            config, searched = _with_searched_head_rate(form, config, x, case, batch, budget)
         trainer = Trainer(form, config, LinearCrossEntropy(), batch, frozen=case.frozen)
     except TrainingError as error:  # nothing could be learned: the network stays as it is
         return {**_untrained(case, cell.method), "stopped": str(error), "config": asdict(config)}
 
+    steps = steps_of(config, budget - searched, len(case.train_y), batch)
+    points = _points(preset, steps)
+
     def done() -> float:
-        return case.spent + trainer.forwards * trainer.steps_taken * batch / len(case.train_y)
+        return case.spent + searched + trainer.forwards * trainer.steps_taken * batch / len(case.train_y)
 
     def measure(_: object) -> None:
         if trainer.steps_taken in points:
@@ -196,6 +202,17 @@ def _with_probed_epsilon(
     if window.epsilon is None:
         raise TrainingError(window.reason)
     return replace(config, epsilon=window.epsilon)
+
+
+def _with_searched_head_rate(
+    form: Program, config: TrainerConfig, x: NDArray[Any], case: Case, batch: int, budget: float
+) -> tuple[TrainerConfig, float]:
+    """Return the settings with the head rate found, and the inferences a sample that finding it took."""
+    steps = steps_of(config, budget, len(x), batch)
+    found = search_head_rate(form, config, x, case.train_y, batch, steps, case.frozen)
+    if found is None:
+        return config, 0.0
+    return replace(config, head_rate=found.rate or config.head_rate), found.forwards * batch / len(x)
 
 
 def _by_baseline(preset: Preset, cell: Cell, case: Case) -> Record:

@@ -106,6 +106,12 @@ def batch_of(config: TrainerConfig, samples: int, batch: int | None) -> tuple[Tr
     return dataclasses.replace(config, num_directions=directions), size
 
 
+def default_steps(name: MethodName, config: TrainerConfig, samples: int, batch: int) -> int:
+    """Return how many steps a method takes where nobody says how many."""
+    method = METHODS[name]
+    return method.steps if method.forwards is None else steps_of(config, method.forwards, samples, batch)
+
+
 def steps_of(config: TrainerConfig, forwards: float, samples: int, batch: int) -> int:
     """Return how many steps `forwards` inferences of each sample pay for, at least one."""
     return max(1, round(forwards * samples / (forwards_of_a_step(config) * batch)))

@@ -42,8 +42,8 @@ class MethodPreset:
         Learning rates; more than one: the best on the validation tasks is taken.
     rate_of : {"learning_rate", "head_rate"}
         Which setting of the trainer a rate is.
-    probe : bool
-        Measure the window of epsilons first, and take epsilon from it.
+    probe : list of {"epsilon", "head_rate"}
+        Take epsilon from a window that is measured first; search the exact head's rate first, as adapt does.
     align : int
         Align layers first (`fxpgrad.trainer.alignment`), on so many training samples without their labels.
     trainer : dict
@@ -61,7 +61,7 @@ class MethodPreset:
     times: float = 1.0
     rates: list[float] = field(default_factory=list)
     rate_of: str = "learning_rate"
-    probe: bool = False
+    probe: list[str] = field(default_factory=list)
     align: int = 0
     trainer: dict[str, Any] = field(default_factory=dict)
     sweep: dict[str, Any] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class MethodPreset:
             raise InputError(f"{where}: trainer settings are for forward gradients, not for {self.baseline}")
         if not (0 <= self.times <= _MOST_FORWARDS):
             raise InputError(f"{where}: times must be in [0, {_MOST_FORWARDS:g}]; got {self.times}")
-        if self.times and not self.rates:
+        if self.times and not self.rates and "head_rate" not in self.probe:
             raise InputError(f"{where}: rates must hold at least one learning rate")
         if len(set(self.rates)) < len(self.rates):
             raise InputError(f"{where}: rates must differ; got {self.rates}")
@@ -90,6 +90,7 @@ class MethodPreset:
                 )
         if not 0 <= self.align <= _MOST_TASKS:
             raise InputError(f"{where}: align must be a number of samples, 0 for none; got {self.align}")
+        self._check_probe(where)
         self._check_baseline(where)
         rates: list[float | None] = [*self.rates] or [None]
         for rate in rates:
@@ -98,13 +99,21 @@ class MethodPreset:
             except InputError as error:
                 raise InputError(f"{where}: {error}") from error
 
+    def _check_probe(self, where: str) -> None:
+        if self.baseline and self.probe:
+            raise InputError(f"{where}: probe is for the integer trainer, not for {self.baseline}")
+        for name in self.probe:
+            require_known(name, ["epsilon", "head_rate"], f"probe of {where}")
+        given = "head_rate" in self.trainer or (bool(self.rates) and self.rate_of == "head_rate")
+        exact = bool(self.sweep) or self.trainer.get("head") == "exact"
+        if "head_rate" in self.probe and (given or not exact):
+            raise InputError(f"{where}: probe head_rate needs an exact head whose rate is not given as well")
+
     def _check_baseline(self, where: str) -> None:
         if self.baseline and self.baseline not in BASELINES:
             raise InputError(
                 f"{where}: baseline must be one of {', '.join(BASELINES)}; got {self.baseline!r}"
             )
-        if self.baseline and self.probe:
-            raise InputError(f"{where}: probe is for the integer trainer, not for {self.baseline}")
         if self.options and (not self.baseline or self.baseline.startswith("ff_")):
             raise InputError(f"{where}: options are for baselines of backpropagation")
         for key, value in self.options.items():
@@ -204,7 +213,8 @@ class Preset:
             raise InputError(
                 f"preset {self.name}: checkpoints must be in 0..{_MOST_CHECKPOINTS}; got {self.checkpoints}"
             )
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or not _are_seeds(self.seeds):
+        distinct = 0 < len(self.seeds) == len(set(self.seeds))
+        if not distinct or not all(0 <= seed < 2**63 for seed in self.seeds):
             raise InputError(
                 f"preset {self.name}: seeds must be different integers in [0, 2**63); got {self.seeds}"
             )
@@ -213,10 +223,6 @@ class Preset:
             raise InputError(
                 f"preset {self.name}: {searching[0]} has several rates but there is no validation"
             )
-
-
-def _are_seeds(seeds: list[int]) -> bool:
-    return all(0 <= seed < 2**63 for seed in seeds)
 
 
 def preset_names() -> list[str]:

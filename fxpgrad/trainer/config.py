@@ -53,7 +53,8 @@ class TrainerConfig:
         Train the last layer by forward gradients like the rest, or by its exact integer gradient.
     head_rate : float > 0
         Size of a step of the exact head, in units of one over the mean squared length of the feature
-        vectors of the first step: up to about 2 such steps cannot diverge.
+        vectors of the first step: up to about 2 such steps cannot diverge. `first_rate.measure_head_rate`
+        finds one that suits a network and its data.
     distribution : {"gaussian", "rademacher", "sparse"}
         What z is drawn from. Sparse: signs, thinned at random (anew for each direction) where epsilon is
         smaller than one step of the weights, so that each probe that is not zero is at least one step.
@@ -171,11 +172,16 @@ class TrainerConfig:
             or self.weight_decay
         )
 
+    @property
+    def head_alone(self) -> bool:
+        """Whether the exact head is all that is trained, so that nothing is probed."""
+        last = self.scope == "lp" or (self.scope == "last_k" and self.layers == 1)
+        return last and self.head == "exact"
+
 
 def forwards_of_a_step(config: TrainerConfig) -> int:
     """Return how many inferences of its batch a step takes."""
-    last_alone = config.scope == "lp" or (config.scope == "last_k" and config.layers == 1)
-    if last_alone and config.head == "exact":
+    if config.head_alone:
         return 1
     climbing = 2 if config.sharpness else 0
     return climbing + 2 * (config.num_directions if config.rows == "shared" else 1)

@@ -258,7 +258,8 @@ class Trainer:
         values = sum(item.values.size for item in self.trainables)
         if self._head is not None:
             values += sum(array.size for array in self._head.values.values())
-        watch = Watch(self.config.patience, values, self._objective.num_classes)
+        rates = ["learning rate"] * bool(self.trainables) + ["head rate"] * (self._head is not None)
+        watch = Watch(self.config.patience, values, self._objective.num_classes, " or the ".join(rates))
         best, stopped, last = BestState(self._trained_arrays(), self.config.patience), "", 0.0
         for number in range(steps):
             rate = rate_of_step(self.config, number, steps)

@@ -10,7 +10,7 @@ from fxpgrad.trainer.report import StepReport
 
 _FIXES = {
     "equal losses": "raise epsilon: the probes do not change the loss",
-    "no weight moved": "raise the learning rate, or round stochastically",
+    "no weight moved": "raise the {rate}, or round stochastically",
 }
 
 
@@ -20,10 +20,11 @@ class Watch:
     Hopeless is: `patience` dead steps in a row (steps whose loss is zero do not count, nor steps too small to
     move anything once others have: they are done, not stuck); an update that clips more than half of all
     values; or a loss whose mean over the last `patience` steps lies more than ln(classes), the loss of pure
-    guessing, above the first step's.
+    guessing, above the first step's. rate: what the run's rates are called, to be lowered or raised.
     """
 
-    def __init__(self, patience: int, values: int, num_classes: int) -> None:
+    def __init__(self, patience: int, values: int, num_classes: int, rate: str = "learning rate") -> None:
+        self._rate = rate
         self._patience = patience
         self._values = values
         self._rise = math.log(max(num_classes, 2))
@@ -40,12 +41,12 @@ class Watch:
         if report.dead is not None and self._dead >= self._patience:
             raise TrainingError(
                 f"stopped at step {report.step}: {self._dead} dead steps in a row ({report.dead}); "
-                f"{_FIXES[report.dead]}"
+                f"{_FIXES[report.dead].format(rate=self._rate)}"
             )
         if 2 * report.updates_saturated > self._values:
             raise TrainingError(
                 f"stopped at step {report.step}: the update clipped {report.updates_saturated} of "
-                f"{self._values} values; lower the learning rate"
+                f"{self._values} values; lower the {self._rate}"
             )
         self._recent.append(report.mean_loss)
         if self._first is None:
@@ -54,5 +55,5 @@ class Watch:
         if len(self._recent) == self._patience and mean > self._first + self._rise:
             raise TrainingError(
                 f"stopped at step {report.step}: the loss rose from {self._first:.3g} to {mean:.3g} "
-                f"(mean of {self._patience} steps); lower the learning rate"
+                f"(mean of {self._patience} steps); lower the {self._rate}"
             )

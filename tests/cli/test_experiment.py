@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 
+import numpy as np
 import pytest
 
 from tests.cli.small_models import assert_refused, call, write_data
@@ -138,6 +139,30 @@ def test_the_order_of_the_axes_in_a_record_does_not_matter(folder):
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     names = [group["name"] for group in json.loads(run(folder, "--json").stdout)["groups"]]
     assert names == ["classifier.fxp data.npz none", "classifier.fxp data.npz noise 20", "all"]
+
+
+def test_the_head_rate_of_an_exact_head_is_found_within_the_budget(folder, classifier):
+    rng = np.random.default_rng(0)
+    rows = np.arange(240) % len(classifier.x)
+    noise = rng.integers(-20, 21, (240, *classifier.x.shape[1:]))
+    x = np.clip(classifier.x[rows] + noise, -128, 127).astype(np.int8)
+    write_data(folder / "data.npz", x=x, y=classifier.y[rows])
+    method = """[[methods]]
+name = "exact head"
+probe = ["head_rate"]
+trainer = { scope = "lp", head = "exact", schedule = "linear" }
+"""
+    text = PRESET.partition("[[methods]]")[0].replace('"lp"', '"exact head"').replace("[0, 1]", "[0]")
+    (folder / "small.toml").write_text(text.replace("forwards = 12", "forwards = 40") + method)
+    assert run(folder).exit_code == 0
+    records = [json.loads(line) for line in (folder / "small.jsonl").read_text().splitlines()]
+    assert len(records) == 2
+    for record in records:
+        assert record["find_head_rate"]
+        assert record["rate"] is None
+        assert record["config"]["head_rate"] in (1, 3, 10, 30, 100)
+        assert record["forwards_done"] == pytest.approx(40, abs=9 / 144)
+        assert 40 - 4 <= record["steps"] * 9 / 144 < 40 - 100 / 144
 
 
 def test_presets_are_listed():

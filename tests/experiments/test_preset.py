@@ -8,6 +8,7 @@ import pytest
 
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.baselines import BASELINES
+from fxpgrad.experiments.cell import Cell, settings_of
 from fxpgrad.experiments.kinds import check_keys
 from fxpgrad.experiments.preset import combinations, load_preset, preset_names
 
@@ -89,12 +90,30 @@ def test_a_number_stands_for_so_many_tasks(tmp_path):
         ("[[methods]]", "[[methods]]\nname = 'as it is'\ntimes = 0.0\n[[methods]]", "different names"),
         ("[quick]", "compare = 3\n[quick]", "unknown key 'compare'|must be"),
         ("[[methods]]", "[[methods", "is not TOML"),
+        ("rates = [1e-3]", "rates = [1e-3]\nprobe = true", "probe must be list"),
+        ("times = 0.0", "times = 0.0\nprobe = ['epsilom']", "unknown key 'epsilom'; did you mean epsilon"),
+        ("sweep", "probe = ['head_rate']\n#", "needs an exact head"),
+        (
+            'scope = "affine" }\nsweep', "head = 'exact', head_rate = 1 }\nprobe = ['head_rate']\n#",
+            "not given as well",
+        ),
+        ("sweep", "baseline = 'ff_ft'\nprobe = ['epsilon']\n#", "probe is for the integer trainer"),
     ],
 )  # fmt: skip
 def test_a_preset_with_a_mistake_is_refused_by_name(tmp_path, old, new, message):
     assert old in GOOD
     with pytest.raises(InputError, match=message):
         check_keys(load_preset(written(tmp_path, GOOD.replace(old, new, 1))))
+
+
+def test_what_is_measured_first_is_in_a_record_and_in_its_key(tmp_path):
+    text = GOOD.replace('trainer = { scope = "affine" }', 'probe = []\ntrainer = { head = "exact" }')
+    found = []
+    for probe in ('"epsilon"', '"head_rate"', '"epsilon", "head_rate"', ""):
+        preset = load_preset(written(tmp_path, text.replace("probe = []", f"probe = [{probe}]")))
+        settings = settings_of(preset, Cell("test", preset.methods[1], {}, 0, None))
+        found.append({key: settings[key] for key in ("probe", "find_head_rate") if key in settings})
+    assert found == [{"probe": True}, {"find_head_rate": True}, {"probe": True, "find_head_rate": True}, {}]
 
 
 def test_an_unknown_preset_names_the_nearest(tmp_path):

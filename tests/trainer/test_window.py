@@ -1,15 +1,12 @@
-"""The epsilon ladder sees noise and curvature where they are, and short runs find a rate."""
+"""The epsilon ladder sees noise and curvature where they are."""
 
 from __future__ import annotations
-
-import dataclasses
 
 import numpy as np
 import pytest
 
 from fxpgrad.errors import InputError
 from fxpgrad.trainer.config import TrainerConfig
-from fxpgrad.trainer.first_rate import RATES, measure_rate
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.trainer import Trainer
 from fxpgrad.trainer.window import LADDER, LEAST_AGREEMENT, _correlation, _judged, measure_window
@@ -75,20 +72,6 @@ def test_too_little_data_is_named():
     program, x, y = image_program(8)
     with pytest.raises(InputError, match="29 samples cannot fill a batch of 30"):
         measure_window(program, AFFINE, LinearCrossEntropy(), x[:29], y[:29], 30)
-    with pytest.raises(InputError, match="at least two samples"):
-        measure_rate(program, AFFINE, LinearCrossEntropy(), x[:1], y[:1], 1)
-
-
-def test_first_rate_lowers_the_loss_of_unseen_samples():
-    program, x, y = image_program(8)
-    config = dataclasses.replace(AFFINE, epsilon=3e-2)
-    found = measure_rate(program, config, LinearCrossEntropy(), x, y, len(x))
-    assert [trial.learning_rate for trial in found.trials] == list(RATES)
-    assert found.learning_rate is not None
-    best = min(trial.after for trial in found.trials if trial.after is not None)
-    lowest = next(trial for trial in found.trials if trial.after == best)
-    assert best < lowest.before
-    assert found.learning_rate == RATES[max(0, RATES.index(lowest.learning_rate) - 1)]
 
 
 def test_probing_a_step_is_what_the_step_then_does():
