@@ -35,6 +35,12 @@ def test_a_wrong_target_exits_1_and_leaves_reports(tmp_path):
     assert (folder / "case_values.py").exists()
 
 
+def test_names_and_words_of_a_target_are_printed_as_they_are():
+    result = call("conform", f"{MOCK}:date", "--op", "add_a8", "--cases", 1, "--timeout", 2)
+    assert f"add_a8, {MOCK}:date: 1 case in" in " ".join(result.stdout.split())  # no picture of a calendar
+    assert "ValueError: [b]?[31mred" in result.stdout
+
+
 def test_json_is_all_that_is_printed():
     result = call("conform", f"{MOCK}:is_too_wide", "--op", "add_a8", *QUICK, "--json")
     assert result.exit_code == 1
