@@ -125,17 +125,17 @@ def conform_command(
             setup=setup,
             progress=lambda done: bar.update(task, completed=done),
         )
-    if junit is not None:
-        write_atomically(junit, as_junit(verdict))
-    written = write_report(verdict, report) if report is not None else []
-    if as_json:
+    if as_json:  # first of all: a full disk must not cost what a long search has found
         print_json(verdict_as_json(verdict))
     else:
         print_rich(headline(verdict), *refusals(verdict))
         for finding in verdict.findings:
             print_rich("", *_finding(verdict, finding))
-        if written:
-            print_rich(f"written: {', '.join(path.name for path in written)} in {report}")
+    if junit is not None:
+        write_atomically(junit, as_junit(verdict))
+    written = write_report(verdict, report) if report is not None else []
+    if written and not as_json:
+        print_rich(f"written: {', '.join(path.name for path in written)} in {report}")
     raise SystemExit(0 if verdict.passed else 1)
 
 

@@ -22,7 +22,7 @@ from fxpgrad.conformance.definition import Arrays, given_arrays, parameters_of
 from fxpgrad.conformance.guarded_memory import Side
 from fxpgrad.conformance.sandbox import exit_cause, last_words
 from fxpgrad.conformance.target import Outcome, Placement
-from fxpgrad.errors import InputError
+from fxpgrad.errors import InputError, StoreError
 from fxpgrad_kernels.spec import KernelSpec
 
 _PLACES = ("{in}", "{out}", "{in_dir}", "{out_dir}")
@@ -75,7 +75,7 @@ class CommandTarget:
     def run(self, case: Case, placement: Placement) -> Outcome:
         """Run the command once."""
         del placement
-        with tempfile.TemporaryDirectory() as name:
+        with _scratch_folder() as name:
             folder = Path(name)
             places = {
                 "{in}": folder / "in.npz",
@@ -83,7 +83,11 @@ class CommandTarget:
                 "{in_dir}": folder / "in",
                 "{out_dir}": folder / "out",
             }
-            self._write(case, places)
+            try:
+                self._write(case, places)
+            except OSError as error:
+                told = f"cannot write a case to {name}: {error.strerror or error}; TMPDIR names another place"
+                raise StoreError(told) from error
             words = [_filled(word, places) for word in self._words]
             try:
                 code, said = _run(words, self.timeout)
@@ -154,6 +158,13 @@ class CommandTarget:
         return (
             Outcome("shape", f"did not write {', '.join(missing)}") if missing else Outcome(results=results)
         )
+
+
+def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    except OSError as error:
+        raise StoreError(f"no folder for temporary files: {error.strerror or error}") from error
 
 
 def _run(words: list[str], seconds: float) -> tuple[int, str]:

@@ -15,6 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fxpgrad.conformance.frames import Frame, read_frame, write_frame
+from fxpgrad.errors import StoreError
 
 _TAIL = 2000  # characters of standard error that are told
 _MAIN = "import sys; sys.path[:] = {path!r}; from fxpgrad.conformance.child import main; main()"
@@ -77,7 +78,10 @@ class Sandbox:
         self._path = [*([search] if search else []), *sys.path]
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0  # of the process that answers: this one or a copy of it; 0 before it has answered
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the sandbox
+        try:
+            self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the sandbox
+        except OSError as error:
+            raise StoreError(f"no place for a temporary file: {error.strerror or error}") from error
         self._hung = False
 
     def close(self) -> None:

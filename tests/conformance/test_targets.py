@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from fxpgrad.codegen.host_compiler import found_compiler, run_compiler
 from fxpgrad.conformance.conform import Setup, conform
+from fxpgrad.errors import StoreError
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("cc") is None and shutil.which("gcc") is None, reason="needs a C compiler"
@@ -171,3 +173,13 @@ def test_a_command_that_is_ended_takes_what_it_has_started_with_it(tmp_path):
     assert finding.kind == "hang"
     time.sleep(2.0)
     assert not trace.exists()
+
+
+def test_a_case_that_cannot_be_written_is_an_error_of_ours(tmp_path, monkeypatch):
+    def full(path, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    setup = python_command(tmp_path, PROGRAM_ON_BYTES, "{in_dir} {out_dir}")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StoreError, match=r"cannot write a case to .*: No space left on device; TMPDIR"):
+        conform(None, "clamp_a8", cases=4, setup=setup)
