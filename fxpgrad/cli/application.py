@@ -25,7 +25,9 @@ from fxpgrad.cli.run_command import run_command
 from fxpgrad.cli.terminal import allow_any_text, output_has_failed
 from fxpgrad.cli.vectors_command import vectors_command
 from fxpgrad.errors import FxpgradError
-from fxpgrad_kernels.errors import KernelError
+from fxpgrad_kernels.errors import KernelError, UnknownKernelError
+
+_ALL_KERNELS = "python -c 'from fxpgrad_kernels.registry import kernels; print(*kernels())' prints all names"
 
 
 class BadInput(click.ClickException):
@@ -77,6 +79,9 @@ class Application(click.Group):
         """Run the chosen command."""
         try:
             return super().invoke(ctx)
+        except UnknownKernelError as error:
+            told = str(error)
+            raise BadInput(told if "did you mean" in told else f"{told}; {_ALL_KERNELS}") from error
         except (FxpgradError, KernelError) as error:
             raise BadInput(str(error)) from error
         except MemoryError as error:

@@ -27,7 +27,7 @@ from fxpgrad.errors import InputError
     show_default=True,
     help="What to run; train reads samples.bin and labels.bin of the project and writes trained.bin.",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Of train. [default: 200]")
+@click.option("--steps", type=click.IntRange(1, 2**31 - 1), help="Of train. [default: 200]")
 @click.option("--optimize", default="-Os", show_default=True, help="The compiler's optimization.")
 @json_option
 def emulate_command(

@@ -107,9 +107,10 @@ def print_json(payload: Mapping[str, Any]) -> None:
 
 def print_rich(*parts: RenderableType) -> None:
     """Write tables and text to standard output."""
-    console = Console(highlight=False, markup=False)  # names and paths may hold square brackets
+    plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  # names hold [b] and :date:
+    console = Console(**plain)
     if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=_PLAIN_WIDTH)
+        console = Console(**plain, width=_PLAIN_WIDTH)
     for part in parts:
         console.print(part)
 

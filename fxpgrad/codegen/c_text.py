@@ -26,6 +26,37 @@ def remark(text: str) -> str:
     return plain.replace("\\", "_")
 
 
+def comment(text: str, indent: str = "") -> str:
+    """Return plain text as a comment of lines that are no longer than `WIDTH`, a word permitting."""
+    line = f"{indent}/* {text} */"
+    if len(line) <= WIDTH:
+        return f"{line}\n"
+    return f"{_filled(text, f'{indent}/* ', f'{indent} * ')} */\n"
+
+
+def comment_lines(text: str) -> str:
+    """Return plain text as lines within a comment."""
+    return f"{_filled(text, ' * ', ' * ')}\n"
+
+
+def _filled(text: str, first: str, other: str) -> str:
+    lines = textwrap.wrap(
+        text,
+        WIDTH - len(" */"),
+        initial_indent=first,
+        subsequent_indent=other,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)
+
+
+def noted(code: str, note: str) -> str:
+    """Return a line of code with a comment behind it, or above it where both would be longer than `WIDTH`."""
+    line = f"{code} /* {note} */\n"
+    return line if len(line) <= WIDTH + 1 else f"{comment(note)}{code}\n"
+
+
 def string(text: str) -> str:
     """Return text as a C string literal of printable ASCII."""
     return '"' + remark(text).replace('"', "'").replace("%", "_").replace("?", "_") + '"'
@@ -37,11 +68,11 @@ def shape_text(shape: Sequence[int]) -> str:
 
 
 def wrapped(items: Iterable[str], indent: str) -> str:
-    """Return items with commas between them in lines of at most `WIDTH`, none broken within an item."""
+    """Return items with commas between them in lines that leave room for ");", none broken within an item."""
     text = ", ".join(item.replace(" ", "\0") for item in items)
     lines = textwrap.wrap(
         text,
-        WIDTH,
+        WIDTH - len(");"),
         initial_indent=indent,
         subsequent_indent=indent,
         break_long_words=False,

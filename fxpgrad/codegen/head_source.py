@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fxpgrad.codegen.c_text import array_definition, remark
+from fxpgrad.codegen.c_text import array_definition, comment, remark
 from fxpgrad.codegen.model_text import statement
 from fxpgrad.codegen.training_text import TrainingText, descend_of
 from fxpgrad.program.layer_names import short_name
@@ -23,7 +23,7 @@ def head_memory(text: TrainingText) -> str:
         + array_definition("static const", "no_decay", np.zeros(classes, np.int32))
     ]
     parts += [
-        f"/* {remark(short_name(step.name))}: a step's multiplier and shift. */\n"
+        comment(f"{remark(short_name(step.name))}: a step's multiplier and shift.")
         + array_definition("static const", f"head_{step.role}_rate", step.multiplier)
         + array_definition("static const", f"head_{step.role}_rate_shift", step.shift)
         for step in text.form.head

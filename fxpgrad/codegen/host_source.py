@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fxpgrad.codegen.c_text import remark, shape_text
+from fxpgrad.codegen.c_text import comment_lines, remark, shape_text
 from fxpgrad.codegen.model_source import ends, written_by
 from fxpgrad.codegen.model_text import ModelText
 
@@ -47,7 +47,7 @@ int main(int argc, char **argv) {
     const long rows = count_rows(in);
     if (rows < 0) {
         fclose(in);
-        fprintf(stderr, "infer: %s: its length must be a multiple of %d, not 0\\n", argv[1], ROW_BYTES);
+        fprintf(stderr, "infer: %s: its length must be a multiple of %d, and not 0\\n", argv[1], ROW_BYTES);
         return 2;
     }
     FILE *out = strcmp(argv[1], argv[2]) == 0 ? NULL : fopen(argv[2], "wb");
@@ -100,8 +100,8 @@ def host_main(text: ModelText) -> str:
     return (
         f"/* infer IN.bin OUT.bin: runs {remark(program.name)} on any number of rows.\n"
         f" * {written_by()}\n *\n"
-        f" * A row of IN.bin is, one behind the other: {_row_text(text, inputs)}.\n"
-        f" * A row of OUT.bin: {_row_text(text, outputs)}.\n"
+        f"{comment_lines(f'A row of IN.bin is, one behind the other: {_row_text(text, inputs)}.')}"
+        f"{comment_lines(f'A row of OUT.bin: {_row_text(text, outputs)}.')}"
         f" * Values are raw, in this machine's byte order.{order}\n */\n"
         f"{start}\n#define ROW_BYTES {sum(sizes)}\n\nstatic int fail{rest}"
     )

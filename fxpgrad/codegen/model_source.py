@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import fxpgrad
 from fxpgrad.codegen.c_names import unique_names
-from fxpgrad.codegen.c_text import array_definition, remark, shape_text
+from fxpgrad.codegen.c_text import array_definition, comment, noted, remark, shape_text
 from fxpgrad.codegen.header import HEADER
 from fxpgrad.codegen.model_text import ARENA, IDLE, ModelText
 from fxpgrad.errors import InputError
@@ -69,8 +69,9 @@ def header(text: ModelText, more: str = "") -> str:
 def _end_declaration(text: ModelText, info: TensorInfo, role: str, end: str) -> str:
     macro = f"{text.macro}_{end.upper()}"
     const = "" if role == "input" else "const "
+    title = f"{role.capitalize()} {remark(info.name)}: {info.outer_dtype} {shape_text(info.shape)}"
     return (
-        f"\n/* {role.capitalize()} {remark(info.name)}: {info.outer_dtype} {shape_text(info.shape)} */\n"
+        f"\n{comment(title)}"
         f"#define {macro}_SIZE {info.elements}\n"
         f"#define {macro}_ZERO_POINT ({outer_zero_point(info)})\n"
         f"#define {macro}_SCALE {info.scale!r} /* real = scale * (value - zero point) */\n"
@@ -94,8 +95,7 @@ def constants_file(text: ModelText) -> str:
         constant = program.constants[name]
         title = f"{remark(short_name(name))}: {constant.data.dtype.name} {shape_text(constant.data.shape)}"
         parts.append(
-            f"/* {title} */\n"
-            + array_definition(text.storage(name), text.constant_names[name], constant.data)
+            comment(title) + array_definition(text.storage(name), text.constant_names[name], constant.data)
         )
     return "\n".join(parts)
 
@@ -145,8 +145,10 @@ def arena(text: ModelText) -> str:
     for name, info in program.tensors.items():
         block = blocks[name]
         lines.append(
-            f"static {info.dtype}_t *const {text.tensor_names[name]} = {text.place(name)}; "
-            f"/* {shape_text(info.shape)}, {_lifetime(text, block.first_call, block.last_call)} */\n"
+            noted(
+                f"static {info.dtype}_t *const {text.tensor_names[name]} = {text.place(name)};",
+                f"{shape_text(info.shape)}, {_lifetime(text, block.first_call, block.last_call)}",
+            )
         )
     return "".join(lines)
 
@@ -223,7 +225,7 @@ def layer_text(text: ModelText, index: int, replaced: Mapping[str, str] | None =
         f"    {WATCH}({index}, {text.tensor_names[name]}, {text.program.tensors[name].elements});\n"
         for name in watched_tensors(text, index)
     )
-    return f"    /* {text.title(index)} */\n{body}{watched}"
+    return f"{comment(text.title(index), '    ')}{body}{watched}"
 
 
 def watched_tensors(text: ModelText, index: int) -> Iterable[str]:

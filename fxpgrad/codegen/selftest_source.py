@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fxpgrad.codegen.c_text import array_definition, remark, string, values_text
+from fxpgrad.codegen.c_text import array_definition, comment, remark, string, values_text
 from fxpgrad.codegen.golden_runs import CHECKSUM_FACTOR, GoldenRuns
 from fxpgrad.codegen.model_source import WATCH, ends, written_by
 from fxpgrad.codegen.model_text import ModelText
@@ -69,7 +69,7 @@ def selftest(text: ModelText, runs: GoldenRuns) -> str:
 
 def _data(text: ModelText, role: str, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
     return [
-        f"/* {role.capitalize()} {remark(name)}, sample after sample. */\n"
+        comment(f"{role.capitalize()} {remark(name)}, sample after sample.")
         + array_definition("static const", f"golden_{end}", arrays[name])
         for name, end in ends(text, role).items()
     ]
@@ -116,7 +116,8 @@ def _compare(prefix: str, macro: str, end: str) -> str:
         for (int32_t i = 0; i < {macro}_SIZE; i++) {{
             if ({prefix}_{end}()[i] != golden_{end}[sample * {macro}_SIZE + i]) {{
                 failures++;
-                printf("sample %d: {end}[%d] is %d, not %d\\n", (int)sample, (int)i, (int){prefix}_{end}()[i],
+                printf("sample %d: {end}[%d] is %d, not %d\\n", (int)sample, (int)i,
+                       (int){prefix}_{end}()[i],
                        (int)golden_{end}[sample * {macro}_SIZE + i]);
                 break;
             }}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fxpgrad.codegen.c_text import remark, shape_text
+from fxpgrad.codegen.c_text import comment_lines, remark, shape_text
 from fxpgrad.codegen.model_source import written_by
 from fxpgrad.codegen.training_text import TrainingText
 from fxpgrad.program.layer_names import short_name
@@ -125,8 +125,8 @@ int main(int argc, char **argv) {
     };
     char *end = NULL;
     const long steps = named ? strtol(argv[3], &end, 10) : TRAIN_STEPS;
-    if (steps < 1 || (end != NULL && *end != '\\0')) {
-        return fail(named ? argv[3] : "TRAIN_STEPS", "must be a number of steps, at least 1");
+    if (steps < 1 || steps > INT32_MAX / MACRO_BATCH || (end != NULL && *end != '\\0')) {
+        return fail(named ? argv[3] : "TRAIN_STEPS", "must be a number of steps, 1 to 2^31 / the batch");
     }
     if (strcmp(paths[2], paths[0]) == 0 || strcmp(paths[2], paths[1]) == 0) {
         return fail(paths[2], "would be written over what is read from it; name another file");
@@ -174,7 +174,7 @@ def train_main(text: TrainingText) -> str:
         f" * {written_by()}\n *\n"
         f" * SAMPLES.bin: {info.outer_dtype} {shape_text(info.shape)}, one behind the other.\n"
         " * LABELS.bin: an int32 for each.\n"
-        f" * TRAINED.bin, written in the end: {arrays}.\n"
+        f"{comment_lines(f'TRAINED.bin, written in the end: {arrays}.')}"
         f" * Without arguments, as on a board: {', '.join(FILES)} and TRAIN_STEPS steps.\n"
         " * A line a step: its number, both losses, values moved, values at a limit.\n */\n"
         f"#ifndef TRAIN_STEPS\n#define TRAIN_STEPS {DEFAULT_STEPS}\n#endif\n" + body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fxpgrad.codegen.c_text import array_definition, remark, shape_text, string
+from fxpgrad.codegen.c_text import array_definition, comment, noted, remark, shape_text, string
 from fxpgrad.codegen.head_source import head_functions, head_memory, head_sums
 from fxpgrad.codegen.model_text import IDLE
 from fxpgrad.codegen.training_form import BIAS_LIMIT
@@ -55,7 +55,7 @@ extern const {prefix}_trained_array {prefix}_trained[{macro}_TRAINED_ARRAYS];
 def training_memory(text: TrainingText) -> str:
     """Return the definitions of gains, which inference reads too; empty if there are none."""
     return "".join(
-        f"/* Gains of {remark(short_name(item.call))}: factors of its multipliers, 2^30 for 1. */\n"
+        comment(f"Gains of {remark(short_name(item.call))}: factors of its multipliers, 2^30 for 1.")
         + array_definition("static", text.value_name(item), item.values)
         for item in text.form.trainables
         if item.role == "gain"
@@ -105,7 +105,7 @@ def _integers(text: TrainingText, item: Trainable) -> str:
     names = text.integers(item)
     title = f"{remark(short_name(item.name))}: the probe in steps, and a step's multiplier and shift"
     arrays = (("epsilon", item.epsilon), ("multiplier", item.multiplier), ("shift", item.shift))
-    return f"/* {title} */\n" + "".join(
+    return comment(title) + "".join(
         array_definition("static const", names[role], values) for role, values in arrays
     )
 
@@ -115,15 +115,17 @@ def _places(text: TrainingText) -> str:
     lines = ["/* The tensors of a pass, in the same arena as those of an inference. */\n"]
     for name, info in text.form.program.tensors.items():
         lines.append(
-            f"static {info.dtype}_t *const {passes.tensor_names[name]} = {passes.place(name)}; "
-            f"/* {shape_text(info.shape)} */\n"
+            noted(
+                f"static {info.dtype}_t *const {passes.tensor_names[name]} = {passes.place(name)};",
+                shape_text(info.shape),
+            )
         )
     return "".join(lines)
 
 
 def _trained_table(text: TrainingText) -> str:
     rows = "".join(
-        f"    {{{string(short_name(name))}, {identifier}, {values.nbytes}}},\n"
+        f"    {{{string(short_name(name))},\n     {identifier}, {values.nbytes}}},\n"
         for name, identifier, values in text.trained_arrays()
     )
     prefix, macro = text.model.prefix, text.model.macro
@@ -148,7 +150,7 @@ def _calls(text: TrainingText, first: int, end: int) -> str:
     for index in range(first, end):
         call = text.form.program.calls[index]
         body = IDLE if text.passes.is_idle(call) else text.pass_text(call)
-        parts.append(f"    /* {text.passes.title(index)} */\n{body}")
+        parts.append(f"{comment(text.passes.title(index), '    ')}{body}")
     return "\n".join(parts)
 
 
@@ -187,7 +189,7 @@ static void count_step(const int64_t *counts) {
 
 def _update(text: TrainingText) -> str:
     steps = "".join(
-        f"    /* {remark(short_name(item.name))} */\n{text.update_text(item)}    count_step(counts);\n"
+        f"{comment(remark(short_name(item.name)), '    ')}{text.update_text(item)}    count_step(counts);\n"
         for item in text.form.trainables
     )
     return (

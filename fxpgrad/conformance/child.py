@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from fxpgrad.conformance.call_plan import Arguments
 from fxpgrad.conformance.frames import Frame, read_frame, write_frame
 from fxpgrad.conformance.guarded_memory import Fenced
+from fxpgrad.conformance.sandbox import exit_cause
 
 Reply = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 _GRACE = 5.0  # seconds that the judge has to end a process that takes too long
@@ -173,11 +174,7 @@ def main() -> None:
         if status == 0:
             return
         with os.fdopen(os.dup(replies), "wb") as stream:
-            write_frame(stream, {"status": "ended", "cause": _cause(os.waitstatus_to_exitcode(status))}, {})
+            write_frame(
+                stream, {"status": "ended", "cause": exit_cause(os.waitstatus_to_exitcode(status))}, {}
+            )
     serve(os.fdopen(requests, "rb"), os.fdopen(replies, "wb"))
-
-
-def _cause(code: int) -> str:
-    """Return a signal's name, or the exit status."""
-    names = {one.value: one.name for one in signal.Signals}
-    return f"exit status {code}" if code >= 0 else names.get(-code, f"signal {-code}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +20,15 @@ import numpy as np
 from fxpgrad.conformance.calls import Case, keywords, written_names
 from fxpgrad.conformance.definition import Arrays, given_arrays, parameters_of
 from fxpgrad.conformance.guarded_memory import Side
-from fxpgrad.conformance.sandbox import last_words
+from fxpgrad.conformance.sandbox import exit_cause, last_words
 from fxpgrad.conformance.target import Outcome, Placement
-from fxpgrad.errors import InputError
+from fxpgrad.errors import InputError, StoreError
 from fxpgrad_kernels.spec import KernelSpec
 
 _PLACES = ("{in}", "{out}", "{in_dir}", "{out_dir}")
 _TAIL = 2000
+# What an .npz file that is none, or half of one, raises.
+_UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 class CommandTarget:
@@ -42,7 +47,8 @@ class CommandTarget:
         except ValueError as error:
             raise InputError(f"--command {command!r} is no command: {error}") from error
         if not self._words or shutil.which(self._words[0]) is None:
-            raise InputError(f"--command {command!r}: there is no program {(self._words or [''])[0]!r}")
+            name = self._words[0] if self._words else ""
+            raise InputError(f"--command {command!r}: there is no program {name!r} that can be run")
         used = {place for place in _PLACES for word in self._words if place in word}
         if not used & {"{in}", "{in_dir}"} or not used & {"{out}", "{out_dir}"}:
             raise InputError(
@@ -69,7 +75,7 @@ class CommandTarget:
     def run(self, case: Case, placement: Placement) -> Outcome:
         """Run the command once."""
         del placement
-        with tempfile.TemporaryDirectory() as name:
+        with _scratch_folder() as name:
             folder = Path(name)
             places = {
                 "{in}": folder / "in.npz",
@@ -77,24 +83,20 @@ class CommandTarget:
                 "{in_dir}": folder / "in",
                 "{out_dir}": folder / "out",
             }
-            self._write(case, places)
+            try:
+                self._write(case, places)
+            except OSError as error:
+                told = f"cannot write a case to {name}: {error.strerror or error}; TMPDIR names another place"
+                raise StoreError(told) from error
             words = [_filled(word, places) for word in self._words]
             try:
-                done = subprocess.run(
-                    words,
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    text=True,
-                    errors="replace",
-                    timeout=self.timeout,
-                    check=False,
-                )
+                code, said = _run(words, self.timeout)
             except subprocess.TimeoutExpired:
                 return Outcome("hang", f"no end within {self.timeout:g} s")
             except OSError as error:
                 return Outcome("load", f"{words[0]}: {error.strerror}")
-            if done.returncode:
-                return Outcome("crash", _end(done.returncode, done.stderr or done.stdout))
+            if code:
+                return Outcome("crash", _end(code, said))
             return self._read(case, places)
 
     def _write(self, case: Case, places: dict[str, Path]) -> None:
@@ -137,10 +139,13 @@ class CommandTarget:
         results: Arrays = {}
         if "{out}" in self._used:
             try:
-                with np.load(places["{out}"], allow_pickle=False) as archive:
+                with zipfile.ZipFile(places["{out}"]):  # np.load takes other files, too
+                    archive = np.load(places["{out}"], allow_pickle=False)
+                with archive:
                     results = {name: np.asarray(archive[name]) for name in wanted if name in archive}
-            except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-                return Outcome("shape", f"wrote no .npz file: {error}")
+            except _UNREADABLE as error:
+                told = error.strerror if isinstance(error, OSError) else error
+                return Outcome("shape", f"wrote no .npz file: {told}")
         else:
             for name, (dtype, shape) in wanted.items():
                 path = places["{out_dir}"] / f"{name}.bin"
@@ -155,6 +160,47 @@ class CommandTarget:
         )
 
 
+def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    except OSError as error:
+        raise StoreError(f"no folder for temporary files: {error.strerror or error}") from error
+
+
+def _run(words: list[str], seconds: float) -> tuple[int, str]:
+    """Return a command's exit status and what it said; one that takes too long ends with all it has started.
+
+    Raises
+    ------
+    subprocess.TimeoutExpired, OSError
+        It did not end in time, or cannot be started.
+    """
+    process = subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    with process:
+        try:
+            output, errors = process.communicate(timeout=seconds)
+        except BaseException:  # a script that is ended alone leaves the program that it waits for
+            _kill_group(process)
+            raise
+    return process.returncode, errors or output
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+
+
 def _filled(word: str, places: dict[str, Path]) -> str:
     for place, path in places.items():
         word = word.replace(place, str(path))
@@ -162,9 +208,5 @@ def _filled(word: str, places: dict[str, Path]) -> str:
 
 
 def _end(code: int, said: str) -> str:
-    cause = f"exit status {code}"
-    if code < 0:
-        with_name = {s.value: s.name for s in signal.Signals}
-        cause = with_name.get(-code, f"signal {-code}")
     words = last_words(said[-_TAIL:].strip())
-    return cause + (f"; it said: {words}" if words else "")
+    return exit_cause(code) + (f"; it said: {words}" if words else "")

@@ -32,6 +32,7 @@ ABIS: Mapping[str, Callable[[KernelSpec, str | None], Abi]] = {
     "cmsis-wrapper": functools.partial(CmsisAbi, upscale=False),
 }
 _LIBRARIES = (".so", ".dylib", ".dll")
+_LEAST_TIMEOUT, _MOST_SECONDS = 0.05, 1e6
 _CALLABLE = re.compile(r"(?P<module>[\w./\\-]+):(?P<function>[A-Za-z_][\w.]*)")
 
 
@@ -62,6 +63,9 @@ class Setup:
     timeout: float = 5.0
     alignment: int = 1
     guards: bool = True
+
+
+_USUAL = Setup()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,7 @@ def conform(
     Raises
     ------
     InputError
-        The target is none, or can take no case.
+        The target is none, or can take no case; a number is out of range.
     UnknownKernelError, UnknownProfileError
     MissingExtraError
         Hypothesis is not installed.
@@ -152,6 +156,10 @@ def conform(
     judge_module = _judge_module()
     setup = setup or Setup()
     spec = kernel_named(kernel)
+    if cases < 1 or seed < 0:
+        raise InputError(f"cases must be at least 1 and seed at least 0; got {cases} and {seed}")
+    if seconds is not None:
+        require_seconds("seconds", seconds, 0.1)
     if profile is None and setup.abi != "fxpgrad":
         profile = "cmsis_default"
     chosen = None if profile is None else profile_named(profile)
@@ -210,9 +218,11 @@ def open_target(target: str | Path | Callable[..., Any] | None, spec: KernelSpec
     InputError
         It is none.
     """
+    require_seconds("timeout", setup.timeout, _LEAST_TIMEOUT)
     if setup.command is not None:
         if target is not None:
             raise InputError(f"name a target ({target}) or a command ({setup.command}), not both")
+        _require_library(setup, "a command")
         return CommandTarget(setup.command, spec, timeout=setup.timeout)
     if target is None:
         raise InputError("name a target: a shared library, module:function, or a command")
@@ -222,6 +232,8 @@ def open_target(target: str | Path | Callable[..., Any] | None, spec: KernelSpec
         **{"timeout": setup.timeout, "alignment": setup.alignment, "guards": setup.guards}
     }
     name = _name_of(target)
+    if Path(name).suffix == ".py":
+        raise InputError(f"name a function of {name}: {name}:FUNCTION")
     if Path(name).suffix in _LIBRARIES or Path(name).is_file():
         if not Path(name).is_file():
             raise InputError(f"there is no file {name}")
@@ -232,12 +244,25 @@ def open_target(target: str | Path | Callable[..., Any] | None, spec: KernelSpec
             f"{name} is neither a file nor module:function: name a shared library (mine.so), a Python "
             "callable (module:function or file.py:function), or a command"
         )
+    _require_library(setup, "a Python callable")
     module, folder = found["module"], os.getcwd()
     if module.endswith(".py"):
         if not Path(module).is_file():
             raise InputError(f"there is no file {module}")
         module, folder = Path(module).stem, str(Path(module).resolve().parent)
     return PythonTarget(module, found["function"], spec, search=folder, **memory)
+
+
+def require_seconds(name: str, seconds: float, least: float) -> None:
+    """Raise `InputError` unless a time lies between `least` and eleven days."""
+    if not least <= seconds <= _MOST_SECONDS:  # NaN is refused, too
+        raise InputError(f"{name} must be from {least:g} to {_MOST_SECONDS:g} seconds; got {seconds:g}")
+
+
+def _require_library(setup: Setup, what: str) -> None:
+    for name in ("symbol", "abi"):
+        if getattr(setup, name) != getattr(_USUAL, name):
+            raise InputError(f"{name} says how a shared library is called; the target is {what}")
 
 
 def _name_of(target: str | Path | Callable[..., Any]) -> str:

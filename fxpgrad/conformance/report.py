@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ from fxpgrad.conformance.conform import Verdict
 from fxpgrad.conformance.definition import expected_of, given_arrays, parameters_of
 from fxpgrad.conformance.examine import KINDS, Finding
 from fxpgrad.conformance.reproduction import c_header, python_reproduction
-from fxpgrad.conformance.text_report import text_report
+from fxpgrad.conformance.text_report import printable, text_report
 from fxpgrad.conformance.trace import steps_at
 from fxpgrad.errors import StoreError
 from fxpgrad.files import write_atomically
@@ -105,18 +106,13 @@ def as_junit(verdict: Verdict) -> bytes:
         test = ElementTree.SubElement(suite, "testcase", classname=verdict.kernel, name=name, time="0")
         found = [finding for finding in verdict.findings if finding.kind in kinds]
         if found:
-            failure = ElementTree.SubElement(test, "failure", message=_printable(found[0].text))
-            failure.text = _printable(text_report(verdict))
+            failure = ElementTree.SubElement(test, "failure", message=printable(found[0].text))
+            failure.text = printable(text_report(verdict))
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.indent(suites)
     text: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
     return text
-
-
-def _printable(text: str) -> str:
-    """Return text that XML can hold: what a target says may be anything."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -125,12 +121,14 @@ def make_folder(folder: str | Path) -> Path:
     Raises
     ------
     StoreError
-        It cannot be made.
+        It cannot be made, or obviously not be written.
     """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot make the folder {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(f"no permission to write in the folder {folder}")
     return Path(folder)
 
 

@@ -15,11 +15,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fxpgrad.conformance.frames import Frame, read_frame, write_frame
+from fxpgrad.errors import StoreError
 
 _TAIL = 2000  # characters of standard error that are told
 _MAIN = "import sys; sys.path[:] = {path!r}; from fxpgrad.conformance.child import main; main()"
 _STARTING = 60.0  # seconds for a process to come up
-_BROKEN = (OSError, ValueError, KeyError, TypeError)  # what a broken pipe raises, or nonsense in it
+# What a broken pipe raises, or nonsense in it.
+_BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError, RecursionError)
 
 
 def last_words(said: str) -> str:
@@ -30,6 +32,12 @@ def last_words(said: str) -> str:
             if sign in line:
                 return line.strip()
     return lines[-1].strip()
+
+
+def exit_cause(code: int) -> str:
+    """Return a signal's name, or the exit status."""
+    names = {one.value: one.name for one in signal.Signals}
+    return f"exit status {code}" if code >= 0 else names.get(-code, f"signal {-code}")
 
 
 class Ended(Exception):  # noqa: N818 - a target's end is what is looked for
@@ -70,7 +78,10 @@ class Sandbox:
         self._path = [*([search] if search else []), *sys.path]
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0  # of the process that answers: this one or a copy of it; 0 before it has answered
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the sandbox
+        try:
+            self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the sandbox
+        except OSError as error:
+            raise StoreError(f"no place for a temporary file: {error.strerror or error}") from error
         self._hung = False
 
     def close(self) -> None:
@@ -113,9 +124,7 @@ class Sandbox:
         timer = threading.Timer(seconds, self._kill)
         timer.start()
         answer = None
-        with contextlib.suppress(
-            OSError, ValueError, KeyError, TypeError
-        ):  # a broken pipe, or nonsense in it
+        with contextlib.suppress(*_BROKEN):
             write_frame(process.stdin, {**header, "seconds": seconds}, arrays)
             answer = read_frame(process.stdout)
         timer.cancel()
@@ -125,8 +134,9 @@ class Sandbox:
         if answer is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(1.0)  # so that the code is its own, not that of being stopped
+            alive = process.poll() is None
             self._stop()
-            cause = f"exit status {process.returncode}"
+            cause = "sends what is no answer" if alive else exit_cause(process.returncode)
         else:
             self._pid = 0
             cause = answer.header["cause"]

@@ -128,7 +128,8 @@ class _Sandboxed:
         except Ended as end:
             return Outcome("load", f"loading it ends the process: {end.cause}{_quoted(end.said)}")
         if answer["status"] == "missing":
-            return Outcome("load", f"has no function {', '.join(answer['missing'])}")
+            missing = ", ".join(answer["missing"])
+            return Outcome("load", f"has no function {missing}; --symbol NAME if it is called otherwise")
         return Outcome() if answer["status"] == "done" else Outcome("load", answer["text"])
 
     def close(self) -> None:

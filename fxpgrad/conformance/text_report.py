@@ -29,10 +29,19 @@ def text_report(verdict: Verdict) -> str:
 def headline(verdict: Verdict) -> str:
     """Return the verdict in one line."""
     rounding = f" under {verdict.profile}" if verdict.profile else ""
-    told = f"{verdict.kernel}{rounding}, {verdict.target}: {verdict.cases:,} cases in {verdict.seconds:.1f} s"
+    told = f"{verdict.kernel}{rounding}, {verdict.target}: {_cases(verdict.cases)} in {verdict.seconds:.1f} s"
     if verdict.passed:
         return f"{told}, nothing wrong"
     return f"{told}, {len(verdict.findings)} finding{'s' if len(verdict.findings) > 1 else ''}"
+
+
+def printable(text: str) -> str:
+    """Return text that a terminal and XML can take: what a target says may be anything."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
+
+
+def _cases(count: int) -> str:
+    return f"{count:,} case{'' if count == 1 else 's'}"
 
 
 def refusals(verdict: Verdict) -> list[str]:
@@ -45,7 +54,7 @@ def refusals(verdict: Verdict) -> list[str]:
 
 def summary(verdict: Verdict, finding: Finding) -> list[str]:
     """Return what is wrong, where it shows first, and what is probably the cause."""
-    lines = [f"{KINDS[finding.kind]}: {finding.text}"]
+    lines = [f"{KINDS[finding.kind]}: {printable(finding.text)}"]
     if finding.output:
         lines.append(f"the first is {place(finding)}: expected {finding.expected}, got {finding.got}")
     return lines + (_causes(verdict.diagnosis) if finding.kind == "values" else [])

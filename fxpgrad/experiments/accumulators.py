@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError
 from fxpgrad.program.execute import BoundCall, Executor, run_batches
+from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import Call, Program
 from fxpgrad_kernels.errors import UnknownKernelError
 from fxpgrad_kernels.registry import kernel_named
@@ -114,8 +115,8 @@ def _narrow_kernel(call: Call) -> str:
         kernel_named(name)
     except UnknownKernelError:
         raise InputError(
-            f"layer {call.name} ({call.kernel}) has no form with a narrow accumulator; those that do: "
-            "conv2d, depthwise_conv2d and fully_connected with int8 activations"
+            f"layer {short_name(call.name)} ({call.kernel}) has no form with a narrow accumulator; "
+            "those that do: conv2d, depthwise_conv2d and fully_connected with int8 activations"
         ) from None
     return name
 

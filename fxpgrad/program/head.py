@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError, LoweringError
+from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import Call, Constant, Program, TensorInfo
 from fxpgrad.program.prove import prove_call
 
@@ -60,8 +61,9 @@ def with_accumulator_output(program: Program) -> Program:
         return program
     if (last.parameters["clamp_low"], last.parameters["clamp_high"]) != (-128, 127):
         raise InputError(
-            f"layer {last.name}, the last of program {program.name}, clamps its output (an activation); "
-            "logits that are trained must not be clamped: end the network in a plain fully connected layer"
+            f"layer {short_name(last.name)}, the last of program {program.name}, clamps its output (an "
+            "activation); logits that are trained must not be clamped: end the network in a plain fully "
+            "connected layer"
         )
     weights = program.constants[last.constants["weights"]]
     constants = {name: last.constants[name] for name in ("weights", "bias")}
@@ -124,7 +126,7 @@ def attach_linear_head(
     source = program.tensors[program.outputs[0]]
     if source.dtype != "int8" or len(source.shape) != 1 or weights.shape[1:] != source.shape:
         raise InputError(
-            f"a head of shape {weights.shape} does not fit the output {source.name}: "
+            f"a head of shape {weights.shape} does not fit the output {short_name(source.name)}: "
             f"{source.dtype} {source.shape}; it must be int8 [features]"
         )
     if bias.shape != weights.shape[:1] or not (np.isfinite(weights).all() and np.isfinite(bias).all()):
@@ -181,7 +183,8 @@ def split_before(program: Program, index: int) -> tuple[Program | None, Program]
     )
     if len(crossing) != 1:
         raise LoweringError(
-            f"{len(crossing)} tensors cross the cut before {program.calls[index].name}: {crossing}; "
+            f"{len(crossing)} tensors cross the cut before {short_name(program.calls[index].name)}: "
+            f"{', '.join(map(short_name, crossing))}; "
             "cut where a single tensor passes"
         )
     return (

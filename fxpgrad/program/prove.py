@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import LoweringError
+from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import Call, Program
 from fxpgrad_kernels.arithmetic.profiles import Profile, Rounding, profile_named
 from fxpgrad_kernels.spec import Role
@@ -147,7 +148,7 @@ def required_bits(profile: Profile, proof: AccumulatorProof, real: NDArray[np.fl
     """
     if proof.fits_int32 or proof.wraps:
         return 32
-    reach = f"layer {proof.call}: its accumulator may reach {proof.bound}, beyond int32"
+    reach = f"layer {short_name(proof.call)}: its accumulator may reach {proof.bound}, beyond int32"
     if real is None:
         raise LoweringError(f"{reach}, and it is the output; use 8-bit weights or fewer inputs per output")
     rounding = profile.rounding if proof.rounding is None else Rounding(proof.rounding)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fxpgrad.errors import InputError, TrainingError
 from fxpgrad.program.execute import Executor, check_input, only_input, positive
 from fxpgrad.program.head import without_softmax
+from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import Call, Program
 from fxpgrad.program.prove import with_proved_accumulators
 from fxpgrad.trainer.scopes import gain_count
@@ -121,7 +122,9 @@ def align(
         channels = program.constants[call.constants["bias"]].data.size
         known = target.get(call.name)
         if known is None or known.values.shape != (3, channels):
-            raise InputError(f"the target holds no moments of layer {call.name} with {channels} channels")
+            raise InputError(
+                f"the target holds no moments of layer {short_name(call.name)} with {channels} channels"
+            )
         found = _measured(aligned, x, [call])[call.name]
         run += 1 + program.calls.index(call)
         old = [aligned.constants[call.constants[role]].data for role in ("bias", "multiplier", "shift")]

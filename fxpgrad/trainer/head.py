@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fxpgrad.errors import TrainingError
 from fxpgrad.program.execute import Executor
+from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import Program
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy, Objective
@@ -178,8 +179,8 @@ class ExactHead:
         bound = accumulator_bound(self._weights, self._bias, self._call.parameters["input_zero_point"])
         if bound >= 2**31:
             raise TrainingError(
-                f"training has grown the head {self._call.name} until its accumulator may reach {bound}, "
-                "beyond int32; use a smaller head rate"
+                f"training has grown the head {short_name(self._call.name)} until its accumulator may "
+                f"reach {bound}, beyond int32; use a smaller head rate"
             )
         return moved, clipped
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import TrainingError
+from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import Call, Constant, Program
 from fxpgrad.program.prove import real_multipliers
 from fxpgrad.trainer.config import TrainerConfig
@@ -38,16 +39,16 @@ def make_trainables(
     for call in calls:
         if "accumulator_bits" not in call.parameters:
             raise TrainingError(
-                f"layer {call.name} ({call.kernel}) cannot be trained: only convolutions and dense layers of "
-                "int8 activations can; choose the scope lp, if the last layer is one"
+                f"layer {short_name(call.name)} ({call.kernel}) cannot be trained: only convolutions and "
+                "dense layers of int8 activations can; choose the scope lp, if the last layer is one"
             )
     names = [call.constants[role] for call in program.calls for role in call.constants]
     for call in calls:
         for role in ("weights", "bias"):
             if names.count(call.constants[role]) > 1:
                 raise TrainingError(
-                    f"constant {call.constants[role]} is read by two calls; shared weights cannot be "
-                    "trained: give each layer its own"
+                    f"constant {short_name(call.constants[role])} is read by two calls; shared weights "
+                    "cannot be trained: give each layer its own"
                 )
     blocks = {call.name: index * config.blocks // len(calls) for index, call in enumerate(calls)}
     if config.blocks > max(len(calls), 1):
@@ -66,7 +67,7 @@ def make_trainables(
         scale = program.constants[dead[0]].scale
         assert scale is not None
         raise TrainingError(
-            f"epsilon {config.epsilon:g} rounds to zero steps of every channel of {dead[0]} "
+            f"epsilon {config.epsilon:g} rounds to zero steps of every channel of {short_name(dead[0])} "
             f"(and of {len(dead) - 1} more tensors): both passes would be equal and nothing could be "
             f"learned; use epsilon of at least {float(scale.min()) / 2:.3g}, 16-bit weights, or sparse signs"
         )
@@ -198,7 +199,7 @@ def _probe_steps(
     steps = np.rint(np.where(live, wanted, 0))
     if steps.max() > _EPSILON_LIMIT[dtype]:
         raise TrainingError(
-            f"epsilon {config.epsilon:g} is {steps.max():.3g} steps of {name}, beyond the limit "
+            f"epsilon {config.epsilon:g} is {steps.max():.3g} steps of {short_name(name)}, beyond the limit "
             f"{_EPSILON_LIMIT[dtype]}; use a smaller epsilon"
         )
     return steps.astype(np.int32), density
@@ -207,7 +208,7 @@ def _probe_steps(
 def _split(values: NDArray[Any], name: str) -> NDArray[np.int16]:
     """Return 8-bit weights as the upper bytes of 16-bit ones."""
     if values.dtype != np.int8:
-        raise TrainingError(f"{name} is {values.dtype}: split bytes are for 8-bit weights")
+        raise TrainingError(f"{short_name(name)} is {values.dtype}: split bytes are for 8-bit weights")
     return (values.astype(np.int16) * SPLIT).astype(np.int16)
 
 
@@ -233,8 +234,8 @@ def _ones(program: Program, call: Call) -> NDArray[np.int32]:
     legal = (multiplier == 0) | (multiplier >= 2**30)
     if not legal.all() or ((shift < GAIN_SHIFTS[0]) & live).any() or shift.max() > GAIN_SHIFTS[1]:
         raise TrainingError(
-            f"layer {call.name} has a multiplier of an unusual size; a gain on it could leave the range of "
-            "requantization: train another scope"
+            f"layer {short_name(call.name)} has a multiplier of an unusual size; a gain on it could leave "
+            "the range of requantization: train another scope"
         )
     return np.full(gain_count(program, call), ONE, np.int32)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import TrainingError
+from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import Program
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.units import scale_of
@@ -308,13 +309,17 @@ def update_scale(real: NDArray[np.float64], name: str, *, least: float = 0.0) ->
         The shift would be beyond 30; the message names what is trained.
     """
     if not np.isfinite(real).all() or not math.isfinite(least):
-        raise TrainingError(f"learning rate too large for {name}: a step would exceed the integer range")
+        raise TrainingError(
+            f"learning rate too large for {short_name(name)}: a step would exceed the integer range"
+        )
     _, exponent = np.frexp(np.maximum(real, least))
     multiplier = np.rint(np.ldexp(real, 31 - exponent)).astype(np.int64)
     overflow = multiplier == 2**31
     multiplier[overflow] //= 2
     exponent = exponent + overflow
     if exponent.max() > PROFILES["tflite_double"].shift_high:
-        raise TrainingError(f"learning rate too large for {name}: a step would exceed the integer range")
+        raise TrainingError(
+            f"learning rate too large for {short_name(name)}: a step would exceed the integer range"
+        )
     multiplier[exponent < -62] = 0
     return multiplier.astype(np.int32), np.clip(exponent, -62, None).astype(np.int32)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import TrainingError
+from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import Call, Constant, Program
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad_kernels.training.gain import ONE
@@ -19,7 +20,7 @@ def scale_of(constant: Constant) -> Floats:
     """Return a constant's scale per channel, or refuse a constant without one."""
     if constant.scale is None:
         raise TrainingError(
-            f"constant {constant.name} has no scale: epsilon cannot be expressed in its steps"
+            f"constant {short_name(constant.name)} has no scale: epsilon cannot be expressed in its steps"
         )
     return constant.scale
 
@@ -46,5 +47,7 @@ def unit_of(program: Program, call: Call, role: str, config: TrainerConfig) -> f
     real = weights.data * along_channels(weights, scale_of(weights))
     size = float(np.sqrt(np.mean(np.square(real))))
     if not size > 0:
-        raise TrainingError(f"all of {weights.name} is zero: a step relative to its size cannot be taken")
+        raise TrainingError(
+            f"all of {short_name(weights.name)} is zero: a step relative to its size cannot be taken"
+        )
     return size

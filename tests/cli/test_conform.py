@@ -7,6 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from fxpgrad.cli import conform_command
+from fxpgrad.errors import StoreError
 from tests.cli.small_models import assert_refused, call
 
 MOCK = "tests.conformance.mock_targets"
@@ -35,6 +37,23 @@ def test_a_wrong_target_exits_1_and_leaves_reports(tmp_path):
     assert (folder / "case_values.py").exists()
 
 
+def test_names_and_words_of_a_target_are_printed_as_they_are():
+    result = call("conform", f"{MOCK}:date", "--op", "add_a8", "--cases", 1, "--timeout", 2)
+    assert f"add_a8, {MOCK}:date: 1 case in" in " ".join(result.stdout.split())  # no picture of a calendar
+    assert "ValueError: [b]?[31mred" in result.stdout
+
+
+def test_a_verdict_is_told_even_if_no_file_takes_it(tmp_path, monkeypatch):
+    def full(path, content):
+        raise StoreError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(conform_command, "write_atomically", full)
+    result = call("conform", f"{MOCK}:right", "--op", "add_a8", *QUICK, "--junit", tmp_path / "j.xml")
+    assert result.exit_code == 2
+    assert "nothing wrong" in result.stdout
+    assert "No space left" in result.stderr
+
+
 def test_json_is_all_that_is_printed():
     result = call("conform", f"{MOCK}:is_too_wide", "--op", "add_a8", *QUICK, "--json")
     assert result.exit_code == 1
@@ -54,6 +73,9 @@ def test_what_cannot_be_loaded_exits_1():
     [
         (("mine.so", "--op", "add_a8"), "there is no file mine.so"),
         (("a:b", "--op", "add_a9"), "did you mean add_a8"),
+        (("a:b", "--op", "zzzz"), "print(*kernels())' prints all names"),
+        (("a:b", "--op", "add_a8", "--timeout", "nan"), "timeout must be"),
+        (("a:b", "--op", "add_a8", "--seconds", "nan"), "seconds must be"),
         (("a:b",), "--op"),
         (("--op", "add_a8"), "name a target"),
         ((f"{MOCK}:right", "--op", "add_a8", "--profile", "none"), "--profile"),

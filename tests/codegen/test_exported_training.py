@@ -164,6 +164,12 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         ("odd.bin", "labels.bin", "2", "out.bin"): "odd.bin: its length",
         ("samples.bin", "labels.bin", "x", "out.bin"): "x: must be a number of steps",
         ("samples.bin", "labels.bin", "0", "out.bin"): "0: must be a number of steps",
+        (
+            "samples.bin",
+            "labels.bin",
+            str(2**29),
+            "out.bin",
+        ): "1 to 2^31 / the batch",
         ("samples.bin", "labels.bin", "2", "no/out.bin"): "no/out.bin: No such file",
         ("samples.bin", "labels.bin", "2", "labels.bin"): "labels.bin: would be written over",
         ("samples.bin",): "usage",

@@ -111,3 +111,7 @@ def stalls_once(**case: Any) -> Any:
 
 def exits_quietly(**case: Any) -> Any:
     os._exit(0)
+
+
+def date(**case):
+    raise ValueError("[b]\x1b[31mred")

@@ -123,11 +123,22 @@ def test_one_case_can_be_checked():
         (None, Setup(command="cat"), "must hold"),
         (None, Setup(command="no-such-program {in} {out}"), "there is no program"),
         (None, Setup(command='"'), "is no command"),
+        ("a:b", Setup(symbol="c"), "symbol says how a shared library is called"),
+        (None, Setup(command="cat {in} {out}", abi="cmsis"), "the target is a command"),
+        ("mine.py", Setup(), "name a function of mine.py"),
+        ("a:b", Setup(timeout=float("nan")), "timeout must be from 0.05 to 1e"),
+        ("a:b", Setup(timeout=float("inf")), "timeout must be"),
     ],
 )
 def test_bad_usage_is_an_error(target, setup, told):
     with pytest.raises(InputError, match=told):
         conform(target, "add_a8", setup=setup)
+
+
+@pytest.mark.parametrize("number", [{"cases": 0}, {"seed": -1}, {"seconds": float("nan")}, {"seconds": 0.0}])
+def test_numbers_out_of_range_are_an_error(number):
+    with pytest.raises(InputError, match="must be"):
+        conform("a:b", "add_a8", **number)
 
 
 def test_of_what_a_process_said_the_telling_line_is_taken():

@@ -95,3 +95,14 @@ def test_illegal_cases_are_known():
     assert expected_if_legal(spec, {**case, "stride_h": 0}) is None
     assert expected_if_legal(spec, {**case, "clamp_low": 5, "clamp_high": 4}) is None
     assert expected_if_legal(spec, {**case, "bias": np.full_like(case["bias"], 2**31 - 1)}) is None
+
+
+@pytest.mark.parametrize("name", ["align_channels", "scale_multipliers"])
+def test_multipliers_of_kernels_that_need_normalized_ones_stay_so(name):
+    spec = kernel_named(name)
+    case = next(c for c in cases_of(spec) if len(c["multiplier"]))
+    for least, legal in ((0, True), (1, False), (2**30 - 1, False), (2**30, True), (2**31 - 1, True)):
+        changed = {**case, "multiplier": np.full_like(case["multiplier"], least)}
+        assert (expected_if_legal(spec, changed) is not None) == legal
+    shrunk = smallest(name, lambda case: (case["multiplier"] == 0).any())["multiplier"]
+    assert set(shrunk.tolist()) <= {0, 2**30}

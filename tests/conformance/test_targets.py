@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from fxpgrad.codegen.host_compiler import found_compiler, run_compiler
 from fxpgrad.conformance.conform import Setup, conform
+from fxpgrad.errors import StoreError
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("cc") is None and shutil.which("gcc") is None, reason="needs a C compiler"
@@ -69,7 +73,8 @@ def test_a_library_of_ones_own_passes(library):
 def test_a_missing_function_is_a_finding_and_another_name_helps(tmp_path):
     path = compiled(tmp_path, CLAMP.format(name="my_clamp"))
     (finding,) = conform(path, "clamp_a8", cases=10).findings
-    assert (finding.kind, finding.text) == ("load", "has no function fxp_clamp_a8")
+    told = "has no function fxp_clamp_a8; --symbol NAME if it is called otherwise"
+    assert (finding.kind, finding.text) == ("load", told)
     assert conform(path, "clamp_a8", cases=10, setup=Setup(symbol="my_clamp")).passed
 
 
@@ -136,6 +141,12 @@ def test_a_command_is_a_target(tmp_path, program, arguments):
         ("", "{in_dir} {out_dir}", "shape", "did not write output"),
         (PROGRAM_ON_BYTES.replace("(bytes(", "(b'x' + bytes("), "{in_dir} {out_dir}", "shape", "bytes"),
         ("open(__import__('sys').argv[2], 'w').write('x')", "{in} {out}", "shape", "wrote no .npz file"),
+        (
+            "import numpy, sys; numpy.save(open(sys.argv[2], 'wb'), numpy.zeros(3, 'i1'))",
+            "{in} {out}",
+            "shape",
+            "wrote no .npz file",
+        ),
     ],
 )
 def test_a_wrong_command_is_found_out(tmp_path, program, arguments, kind, told):
@@ -150,3 +161,25 @@ def test_a_command_that_does_not_end_is_a_finding(tmp_path):
     slow = Setup(command=setup.command, timeout=0.5)
     (finding,) = conform(None, "clamp_a8", cases=10, shrink_seconds=0.5, setup=slow).findings
     assert (finding.kind, finding.text) == ("hang", "no end within 0.5 s")
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_a_command_that_is_ended_takes_what_it_has_started_with_it(tmp_path):
+    trace = tmp_path / "trace"
+    child = f"import time; time.sleep(1.5); open({str(trace)!r}, 'w')"
+    text = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    setup = Setup(command=python_command(tmp_path, text, "{in} {out}").command, timeout=0.7)
+    (finding,) = conform(None, "clamp_a8", cases=1, shrink_seconds=0.1, setup=setup).findings
+    assert finding.kind == "hang"
+    time.sleep(2.0)
+    assert not trace.exists()
+
+
+def test_a_case_that_cannot_be_written_is_an_error_of_ours(tmp_path, monkeypatch):
+    def full(path, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    setup = python_command(tmp_path, PROGRAM_ON_BYTES, "{in_dir} {out_dir}")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StoreError, match=r"cannot write a case to .*: No space left on device; TMPDIR"):
+        conform(None, "clamp_a8", cases=4, setup=setup)
