@@ -28,10 +28,10 @@ from fxpgrad.experiments.preset import load_preset, preset_names
 from fxpgrad.experiments.records import Records
 from fxpgrad.experiments.summary import (
     Group,
-    Row,
     at_equal_seconds,
     gain_shares,
     interval_text,
+    paired_differences,
     summarize,
 )
 from fxpgrad.files import write_atomically
@@ -100,6 +100,8 @@ def experiment_command(
         return
     for group in groups:
         print_rich(_table(result, group), "")
+    if preset.pairs:
+        print_rich(_pair_table(result, groups), "")
     if result.tasks_left:
         print_rich(f"So far: {result.tasks_left} tasks are yet to be run.")
     print_rich(f"Every result: {folder / f'{stem}.jsonl'}; the report: {page}")
@@ -107,23 +109,29 @@ def experiment_command(
 
 def payload_of(result: ExperimentResult, groups: tuple[Group, ...]) -> dict[str, Any]:
     """Return the result as JSON-able data."""
-
-    def row_data(row: Row) -> dict[str, Any]:
-        return {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in dataclasses.asdict(row).items()
-        }
-
     return {
         "preset": dataclasses.asdict(result.preset),
         "rates": result.rates,
         "tasks_left": result.tasks_left,
-        "groups": [{"name": group.name, "rows": [row_data(row) for row in group.rows]} for group in groups],
+        "groups": [
+            {"name": group.name, "rows": [_finite(dataclasses.asdict(row)) for row in group.rows]}
+            for group in groups
+        ],
+        "pairs": [_finite(dataclasses.asdict(row)) for row in paired_differences(result)],
         "gain_shares": [dataclasses.asdict(row) for row in gain_shares(result, groups)],
         "at_equal_seconds": [dataclasses.asdict(row) for row in at_equal_seconds(result)],
         "records": list(result.records),
         "searched": list(result.searched),
     }
+
+
+def _finite(value: Any) -> Any:
+    """Return data for JSON: None for what is infinite (an interval of fewer than three values)."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _show_presets(as_json: bool) -> None:
@@ -135,6 +143,18 @@ def _show_presets(as_json: bool) -> None:
     for preset in presets:
         table.add_row(preset.name, preset.title)
     print_rich(table)
+
+
+def _pair_table(result: ExperimentResult, groups: tuple[Group, ...]) -> Table:
+    """Return the paired differences, a line for each pair and group: groups can be too many for columns."""
+    table = Table(title=f"{result.preset.title}: pairs, difference in points", title_justify="left")
+    for header in ("method", "less", "tasks"):
+        table.add_column(header)
+    table.add_column("points", justify="right", no_wrap=True)
+    for row in paired_differences(result):
+        for group, difference, half in zip(groups, row.differences, row.ci95, strict=True):
+            table.add_row(row.first, row.second, group.name, interval_text(difference, half))
+    return table
 
 
 def _table(result: ExperimentResult, group: Group) -> Table:

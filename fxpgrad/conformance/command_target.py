@@ -187,9 +187,9 @@ def _run(words: list[str], seconds: float) -> tuple[int, str]:
     with process:
         try:
             output, errors = process.communicate(timeout=seconds)
-        except BaseException:  # a script that is ended alone leaves the program that it waits for
-            _kill_group(process)
-            raise
+        finally:
+            if process.poll() is None:  # a script that is ended alone leaves the program that it waits for
+                _kill_group(process)
     return process.returncode, errors or output
 
 

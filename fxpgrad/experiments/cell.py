@@ -19,8 +19,9 @@ from fxpgrad.experiments.adapt import search_head_rate
 from fxpgrad.experiments.baselines import FORWARDS_OF_BACKPROP, BaselineRun, run_baseline
 from fxpgrad.experiments.cases import Case, make_case
 from fxpgrad.experiments.evaluate import evaluate
+from fxpgrad.experiments.method_preset import MethodPreset
 from fxpgrad.experiments.methods import batch_of, steps_of
-from fxpgrad.experiments.preset import MethodPreset, Preset
+from fxpgrad.experiments.preset import Preset
 from fxpgrad.experiments.records import Record
 from fxpgrad.experiments.stopwatch import Stopwatch
 from fxpgrad.experiments.torch_operators import one_thread

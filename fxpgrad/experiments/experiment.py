@@ -18,7 +18,8 @@ import numpy as np
 from fxpgrad.errors import InputError, MissingExtraError, WorkerError
 from fxpgrad.experiments.cell import Cell, key_of, run_cell, settings_of
 from fxpgrad.experiments.kinds import check_keys, require_files
-from fxpgrad.experiments.preset import MethodPreset, Preset, combinations
+from fxpgrad.experiments.method_preset import MethodPreset
+from fxpgrad.experiments.preset import Preset, combinations
 from fxpgrad.experiments.records import Record, Records
 from fxpgrad.experiments.torch_operators import torch_is_there
 

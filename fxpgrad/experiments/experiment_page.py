@@ -18,6 +18,7 @@ from fxpgrad.experiments.summary import (
     gain_shares,
     group_name,
     interval_text,
+    paired_differences,
     share_text,
 )
 from fxpgrad.figures import import_figure, svg_text
@@ -44,7 +45,7 @@ def experiment_page(result: ExperimentResult, groups: Sequence[Group]) -> str:
             parts.append(svg_text(figure))
     for group in groups:
         parts += [f"<h2>{_text(group.name)}</h2>", _table(group, preset.compare)]
-    parts += _shares_of_gain(result, groups) + _at_equal_seconds(result)
+    parts += _pairs(result, groups) + _shares_of_gain(result, groups) + _at_equal_seconds(result)
     if result.searched:
         parts += ["<h2>Learning rates, on validation tasks</h2>", _search_table(result)]
     versions: dict[str, str] = {}
@@ -147,6 +148,15 @@ def _table(group: Group, compare: str) -> str:
         return [row.title, rate, accuracy, *difference, *numbers, str(row.cells), str(row.stopped)]
 
     return _rendered(headers, [cells(row) for row in group.rows])
+
+
+def _pairs(result: ExperimentResult, groups: Sequence[Group]) -> list[str]:
+    rows = [
+        [f"{row.first} less {row.second}", *map(interval_text, row.differences, row.ci95)]
+        for row in paired_differences(result)
+    ]
+    title = "<h2>Pairs of methods, difference in points</h2>"
+    return [title, _rendered(["pair", *(group.name for group in groups)], rows)] if rows else []
 
 
 def _shares_of_gain(result: ExperimentResult, groups: Sequence[Group]) -> list[str]:

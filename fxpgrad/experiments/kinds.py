@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from fxpgrad.errors import InputError
-from fxpgrad.experiments.preset import Preset, require_known
+from fxpgrad.experiments.method_preset import require_known
+from fxpgrad.experiments.preset import Preset
 from fxpgrad.tasks.corruptions import CORRUPTIONS, SEVERITIES
 from fxpgrad.tasks.few_shot_data import SPLITS
 from fxpgrad.tasks.shifts import SHIFTS

@@ -66,13 +66,15 @@ class Group:
 
 def summarize(result: ExperimentResult) -> tuple[Group, ...]:
     """Return a group for each combination of the tasks' axes, and one of all where there are several."""
+    return tuple(Group(name, _rows(result, records)) for name, records in _grouped(result))
+
+
+def _grouped(result: ExperimentResult) -> list[tuple[str, Sequence[Record]]]:
     names: dict[str, list[Record]] = {}
     for record in result.records:
         names.setdefault(group_name(record["task"]), []).append(record)
-    groups = [Group(name, _rows(result, records)) for name, records in names.items()]
-    if len(groups) > 1:
-        groups.append(Group("all", _rows(result, result.records)))
-    return tuple(groups)
+    groups: list[tuple[str, Sequence[Record]]] = list(names.items())
+    return [*groups, ("all", result.records)] if len(groups) > 1 else groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,43 @@ def gain_shares(result: ExperimentResult, groups: Sequence[Group]) -> tuple[Gain
     return tuple(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """How far one method is ahead of another, on the tasks and seeds that both have: one a group.
+
+    differences, ci95: means, and half the widths of their 95 % intervals (infinite for fewer than three); the
+    last group is that of all tasks where there are several.
+    """
+
+    first: str
+    second: str
+    differences: tuple[float, ...]
+    ci95: tuple[float, ...]
+
+
+def paired_differences(result: ExperimentResult) -> tuple[PairRow, ...]:
+    """Return a row for each of the preset's `pairs`."""
+    titles = {method.name: method.title or method.name for method in result.preset.methods}
+    rows = []
+    for first, second in result.preset.pairs:
+        found = [_mean_and_interval(_differences(records, first, second)) for _, records in _grouped(result)]
+        rows.append(
+            PairRow(titles[first], titles[second], tuple(m for m, _ in found), tuple(h for _, h in found))
+        )
+    return tuple(rows)
+
+
+def _differences(records: Sequence[Record], method: str, base: str) -> list[float]:
+    """Return a method's accuracies less those of another, pair by pair.
+
+    A result of one seed (nothing was trained) stands for all seeds.
+    """
+    by_pair = {_pair(r): r["accuracy"] for r in records if r["method"] == base}
+    single = {_pair(r)[0]: r["accuracy"] for r in records if r["method"] == base}
+    own = [r for r in records if r["method"] == method]
+    return [r["accuracy"] - by_pair.get(_pair(r), single[_pair(r)[0]]) for r in own]
+
+
 def _share(accuracy: float, start: float, end: float) -> float | None:
     return (accuracy - start) / (end - start) if end - start >= _LEAST_GAIN else None
 
@@ -182,16 +221,13 @@ def share_text(share: float | None) -> str:
 
 
 def _rows(result: ExperimentResult, records: Sequence[Record]) -> tuple[Row, ...]:
-    base = {_pair(r): r["accuracy"] for r in records if r["method"] == result.preset.compare}
-    single = {_pair(r)[0]: r["accuracy"] for r in records if r["method"] == result.preset.compare}
-    rows = []
+    compare, rows = result.preset.compare, []
     for method in result.preset.methods:
         own = [record for record in records if record["method"] == method.name]
         mean, half = _mean_and_interval([record["accuracy"] for record in own])
         difference = half_difference = None
-        if base and method.name != result.preset.compare:
-            pairs = [r["accuracy"] - base.get(_pair(r), single[_pair(r)[0]]) for r in own]
-            difference, half_difference = _mean_and_interval(pairs)
+        if compare not in ("", method.name):
+            difference, half_difference = _mean_and_interval(_differences(records, method.name, compare))
         scratch = [record["scratch_bytes"] for record in own if "scratch_bytes" in record]
         rows.append(
             Row(

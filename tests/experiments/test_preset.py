@@ -89,6 +89,8 @@ def test_a_number_stands_for_so_many_tasks(tmp_path):
         ("rates = [1e-3]", "", "rates must hold at least one"),
         ("[[methods]]", "[[methods]]\nname = 'as it is'\ntimes = 0.0\n[[methods]]", "different names"),
         ("[quick]", "compare = 3\n[quick]", "unknown key 'compare'|must be"),
+        ("forwards = 4", 'forwards = 4\npairs = [["as it is"]]', "pairs must name two methods each"),
+        ("forwards = 4", 'forwards = 4\npairs = [["as it is", "none"]]', "pairs must name two methods each"),
         ("[[methods]]", "[[methods", "is not TOML"),
         ("rates = [1e-3]", "rates = [1e-3]\nprobe = true", "probe must be list"),
         ("times = 0.0", "times = 0.0\nprobe = ['epsilom']", "unknown key 'epsilom'; did you mean epsilon"),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from dataclasses import replace
 
 import pytest
 
+from fxpgrad.cli.experiment_command import payload_of
 from fxpgrad.experiments.experiment import ExperimentResult
 from fxpgrad.experiments.experiment_page import curves, experiment_page
-from fxpgrad.experiments.preset import MethodPreset, Preset
+from fxpgrad.experiments.method_preset import MethodPreset
+from fxpgrad.experiments.preset import Preset
 from fxpgrad.experiments.stopwatch import Stopwatch
-from fxpgrad.experiments.summary import at_equal_seconds, gain_shares, summarize
+from fxpgrad.experiments.summary import at_equal_seconds, gain_shares, paired_differences, summarize
 
 BEFORE = MethodPreset("before", times=0.0)
 SLOW, QUICK = MethodPreset("slow", rates=[1e-3]), MethodPreset("quick", rates=[1e-3])
@@ -82,6 +86,43 @@ def test_shares_of_a_gain_are_those_of_the_means_and_a_small_gain_has_none():
     assert alone.shares == (pytest.approx((0.5 - 0.2) / (0.8 - 0.2)),)
     preset = replace(result.preset, compare="before")
     assert gain_shares(replace(result, preset=preset), summarize(result)) == ()
+
+
+def test_pairs_are_differences_on_the_same_task_by_group_and_over_all():
+    methods = (BEFORE, SLOW, QUICK)
+    tasks = [{"corruption": name, "task": number} for name in ("fog", "snow") for number in range(3)]
+    accuracies = {"slow": [0.5, 0.6, 0.7, 0.1, 0.2, 0.3], "quick": [0.6, 0.6, 0.9, 0.1, 0.1, 0.1]}
+    records = [
+        {**record(method, 0, 1.0, accuracy), "task": task}
+        for method, values in accuracies.items()
+        for task, accuracy in zip(tasks, values, strict=True)
+    ] + [{**record("before", 0, 0.0, 0.1), "task": task} for task in tasks]
+    preset = Preset(
+        "p", "A title", "few_shot", {"task": [0]}, methods, pairs=[["quick", "slow"], ["slow", "before"]]
+    )
+    result = ExperimentResult(preset, tuple(records), (), {})
+    quick, slow = paired_differences(result)
+    assert (quick.first, quick.second) == ("quick", "slow")
+    assert quick.differences == pytest.approx((0.1, -0.1, 0.0))
+    assert slow.differences == pytest.approx((0.5, 0.1, 0.3))
+    assert [math.isfinite(half) for half in quick.ci95] == [True, True, True]
+    groups = summarize(result)
+    assert [group.name for group in groups] == ["fog", "snow", "all"]
+    page = experiment_page(result, groups)
+    assert "quick less slow" in page
+    assert "10.0 ± " in page
+    assert json.loads(json.dumps(payload_of(result, groups)))["pairs"][0]["first"] == "quick"
+
+
+def test_a_difference_to_what_was_not_trained_is_to_its_one_seed():
+    records = [{**record("slow", 0, 1.0, 0.5 + seed / 10), "seed": seed} for seed in range(2)]
+    records.append(record("before", 0, 0.0, 0.25))
+    preset = Preset(
+        "p", "A title", "few_shot", {"task": [0]}, (BEFORE, SLOW), pairs=[["slow", "before"]], seeds=[0, 1]
+    )
+    (row,) = paired_differences(ExperimentResult(preset, tuple(records), (), {}))
+    assert row.differences == pytest.approx((0.3,))
+    assert row.ci95 == (math.inf,)
 
 
 def test_the_page_is_the_same_text_each_time_and_its_words_are_words():
