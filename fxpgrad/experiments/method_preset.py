@@ -8,10 +8,10 @@ from typing import Any
 
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.baselines import BASELINES
+from fxpgrad.experiments.methods import MOST_FORWARDS
 from fxpgrad.graph.attributes import nearest
 from fxpgrad.trainer.config import TrainerConfig
 
-MOST_FORWARDS = 1e6  # of a sample: beyond it a slip of the pen is likelier than patience
 MOST_TASKS = 10**6
 _NUMBERS = (int, float)
 _OPTIONS = {"optimizer": "str", "momentum": "float", "last": "int", "whole_head": "bool", "schedule": "str"}

@@ -11,13 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fxpgrad.errors import InputError
-from fxpgrad.experiments.method_preset import (
-    MOST_FORWARDS,
-    MOST_TASKS,
-    MethodPreset,
-    fits,
-    require_known,
-)
+from fxpgrad.experiments.method_preset import MOST_TASKS, MethodPreset, fits, require_known
+from fxpgrad.experiments.methods import MOST_FORWARDS
 from fxpgrad.graph.attributes import nearest
 
 Kind = Literal["shift", "few_shot", "file"]
