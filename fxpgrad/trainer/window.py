@@ -93,8 +93,10 @@ def measure_window(
     Raises
     ------
     InputError
-        Less data than one batch.
+        Less data than one batch; an exact head alone, which probes nothing.
     """
+    if config.head_alone:
+        raise InputError("an exact head alone probes nothing: there is no epsilon to be found")
     if len(x) < batch:
         raise InputError(f"{len(x)} samples cannot fill a batch of {batch}; use a smaller batch")
     if config.rows == "shared":

@@ -80,3 +80,10 @@ def test_probing_a_step_is_what_the_step_then_does():
     plus, minus, _ = trainer.probe(x, y)
     report = trainer.step(x, y)
     assert (report.losses_plus, report.losses_minus) == (plus, minus)
+
+
+def test_an_exact_head_alone_has_no_epsilon():
+    program, x, y = image_program(8)
+    alone = TrainerConfig(scope="lp", head="exact")
+    with pytest.raises(InputError, match="probes nothing"):
+        measure_window(program, alone, LinearCrossEntropy(), x, y, len(x))
