@@ -8,7 +8,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,28 @@ def require_writable(path: str) -> Path:
     if not os.access(target.parent, os.W_OK):
         raise StoreError(f"cannot write {path}: no permission to write in {target.parent}")
     return target
+
+
+def writable_folder(path: str, names: Iterable[str]) -> Path:
+    """Make a folder where there is none, and return it.
+
+    Raises
+    ------
+    StoreError
+        Files of these names can obviously not be written in it: better now than after hours of work.
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"cannot write {path}: it is not a directory")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(f"cannot write {path}: no permission to write in it")
+    for name in names:
+        require_writable(str(folder / name))
+    return folder
 
 
 def _file_type(target: Path) -> int | None:
