@@ -17,6 +17,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from fxpgrad.errors import InputError, StoreError
+from fxpgrad.files import make_folder
 from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.lower import UNREPRODUCED
 from fxpgrad.program.program import Program
@@ -183,17 +184,10 @@ def writable_folder(path: str, names: Iterable[str]) -> Path:
     Raises
     ------
     StoreError
-        Files of these names can obviously not be written in it: better now than after hours of work.
+        It cannot be made, or files of these names can obviously not be written in it: better now than after
+        hours of work.
     """
-    folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise StoreError(f"cannot write {path}: it is not a directory")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreError(f"cannot write {path}: no permission to write in it")
+    folder = make_folder(path)
     for name in names:
         require_writable(str(folder / name))
     return folder

@@ -181,7 +181,7 @@ def test_output_folder_is_made(folder):
 def test_bad_input_is_one_line(folder):
     assert_refused(call("experiment", "omniglut"), "did you mean omniglot")
     assert_refused(call("experiment", "omniglot", "--data", folder / "none"), "there is no folder")
-    assert_refused(run(folder, "-o", folder / "small.toml"), "cannot write", "not a directory")
+    assert_refused(run(folder, "-o", folder / "small.toml"), "cannot write", "not a folder")
     assert_refused(run(folder, "--quick"), "has no table 'quick'")
     (folder / "small.jsonl").write_text("something else\n")
     assert_refused(run(folder), "line 1 of", "is not a record")

@@ -59,6 +59,9 @@ def test_clipped_probes_are_not_chosen():
     window = _judged(taken, "", 0)
     assert window.epsilon is not None
     assert window.epsilon < 1e-3
+    none = _judged([(epsilon, differences, 0.5) for epsilon, differences, _ in taken], "", 0)
+    assert none.epsilon is None
+    assert "headroom" in none.reason
 
 
 def test_correlation_counts_signs_about_zero():
