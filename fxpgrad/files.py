@@ -97,6 +97,26 @@ def check_folder(path: str | Path, *, force: bool = False) -> Path:
     return folder
 
 
+def make_folder(path: str | Path) -> Path:
+    """Make a folder where there is none, with those above it, and return it.
+
+    Raises
+    ------
+    StoreError
+        It cannot be made, is something else, or can obviously not be written in.
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"cannot write to {path}: it exists and is not a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write to {path}: {error.strerror or error}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(f"cannot write to {path}: no permission to write in it")
+    return folder
+
+
 def write_folder(path: str | Path, files: Mapping[str, bytes | str], *, force: bool = False) -> None:
     """Write files by their path in a folder, text as UTF-8: all of them, or none.
 

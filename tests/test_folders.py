@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fxpgrad.errors import StoreError
-from fxpgrad.files import check_folder, write_folder
+from fxpgrad.files import check_folder, make_folder, write_folder
 
 FILES = {"a.c": "int a;\n", "kernels/b.c": "int b;\n"}
 
@@ -127,3 +127,15 @@ def test_what_cannot_be_a_folder_is_refused(kind: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot write to"):
         write_folder(path, {"a": b"1"}, force=True)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_folder_is_made_with_those_above_it_and_one_that_is_there_stays(tmp_path):
+    target = tmp_path / "a" / "b"
+    for _ in range(2):
+        assert make_folder(target) == target
+        assert target.is_dir()
+        (target / "kept").write_text("")
+    with pytest.raises(StoreError, match="is not a folder"):
+        make_folder(target / "kept")
+    with pytest.raises(StoreError, match="cannot write to"):
+        make_folder(target / "kept" / "below")

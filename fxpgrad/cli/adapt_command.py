@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from functools import partial
 from pathlib import Path
@@ -11,14 +10,12 @@ from typing import Any, get_args
 
 import click
 from rich.progress import MofNCompleteColumn, TextColumn
-from rich.table import Table
 
+from fxpgrad.cli.adapt_report import payload_of, table_of
 from fxpgrad.cli.terminal import (
     FILE_NAME,
-    byte_text,
     json_option,
     load_model,
-    percent,
     print_json,
     print_rich,
     profile_option,
@@ -37,7 +34,15 @@ from fxpgrad.experiments.adapt import (
     written_tflite,
 )
 from fxpgrad.experiments.evaluate import evaluate
-from fxpgrad.experiments.methods import METHODS, MethodName, batch_of, default_method, default_steps, steps_of
+from fxpgrad.experiments.methods import (
+    METHODS,
+    MOST_FORWARDS,
+    MethodName,
+    batch_of,
+    default_method,
+    default_steps,
+    steps_of,
+)
 from fxpgrad.files import write_atomically
 from fxpgrad.importers.model_file import file_kind, read_model
 from fxpgrad.program.program import Program
@@ -47,9 +52,14 @@ from fxpgrad.trainer.config import DistributionName, FormName, RoundingName, Tra
 from fxpgrad.trainer.report import StepReport
 
 _METHODS = "; ".join(f"{name}: {method.about}" for name, method in METHODS.items())
-
-
 _AFTER_ALIGNMENT: dict[str, Any] = {"learning_rate": 1e-3, "head_rate": 3.0}
+_OF_PROBES = {
+    "epsilon": "--epsilon",
+    "learning_rate": "--learning-rate",
+    "num_directions": "--directions",
+    "distribution": "--distribution",
+    "form": "--form",
+}
 
 
 def _default(field: str) -> str:
@@ -223,11 +233,11 @@ def adapt_command(
         )
     result = _written(result, output, labelled, content, model, profile)
     seconds = time.perf_counter() - started
-    payload = _payload(result, labelled, output, seconds) | {"method": method}
+    payload = payload_of(result, method, len(labelled.x), output, seconds)
     if as_json:
         print_json(payload)
     else:
-        print_rich(_table(payload))
+        print_rich(table_of(payload))
     if result.report.stopped:
         raise TrainingError(f"{result.report.stopped}; {output} holds them")
     if result.accuracy_after < result.accuracy_before:
@@ -271,6 +281,17 @@ def _config(method: MethodName, given: dict[str, Any], *, aligned: bool) -> Trai
     config = METHODS[method].config
     if aligned and method == "affine":  # less is left to do: see docs/results
         config = dataclasses.replace(config, **_AFTER_ALIGNMENT)
+    for name in given:
+        if name in _OF_PROBES and config.head_alone:
+            raise InputError(
+                f"{_OF_PROBES[name]} is not for {method}, which probes nothing; choose --head-rate, or "
+                "another method"
+            )
+    if "head_rate" in given and config.head != "exact":
+        raise InputError(
+            f"--head-rate is not for {method}, which has no exact head; choose --learning-rate, or the "
+            "method exact_lp"
+        )
     if "num_directions" in given and config.rows == "split":
         raise InputError(
             f"--directions is not for {method}, which has one direction a sample; choose --batch"
@@ -290,59 +311,6 @@ def _steps(
         raise InputError("give --steps or --forwards, not both")
     if forwards is None:
         return default_steps(method, config, samples, batch) if steps is None else steps
-    if not 0 < forwards < math.inf:
-        raise InputError(f"--forwards must be positive; got {forwards:g}")
+    if not 0 < forwards <= MOST_FORWARDS:
+        raise InputError(f"--forwards must be positive, at most {MOST_FORWARDS:g}; got {forwards:g}")
     return steps_of(config, forwards, samples, batch)
-
-
-def _payload(result: AdaptedProgram, data: LabelledData, output: str, seconds: float) -> dict[str, Any]:
-    steps = result.report.steps
-    return {
-        "head": result.head,
-        "samples": len(data.x),
-        "steps": len(steps),
-        "forwards": result.forwards,
-        "dead_steps": len(result.report.dead_steps),
-        "saturated_steps": len(result.report.saturated_steps),
-        "stopped": result.report.stopped,
-        "loss_first": steps[0].mean_loss,
-        "loss_last": steps[-1].mean_loss,
-        "accuracy_before": result.accuracy_before,
-        "accuracy_after": result.accuracy_after,
-        "scratch_bytes": result.scratch_bytes,
-        "weights_sha256": result.program.constants_sha256(),
-        "config": dataclasses.asdict(result.config),
-        "head_rates": None if result.head_rates is None else dataclasses.asdict(result.head_rates),
-        "output": output,
-        "seconds": seconds,
-    }
-
-
-def _head_rate(payload: dict[str, Any]) -> str:
-    rate, search = f"{payload['config']['head_rate']:g}", payload["head_rates"]
-    if search is None:
-        return rate
-    tried = ", ".join(f"{trial['rate']:g}" for trial in search["trials"])
-    found = "found among" if search["rate"] else "the default: unseen samples gained by none of"
-    return f"{rate} ({found} {tried})"
-
-
-def _table(payload: dict[str, Any]) -> Table:
-    table = Table(title=f"Adapted: {payload['output']}", title_justify="left", show_header=False)
-    rows = {
-        "method": f"{payload['method']}, {payload['head']} head",
-        "steps": f"{payload['steps']} ({payload['dead_steps']} dead, {payload['saturated_steps']} saturated)",
-        "forwards": f"{payload['forwards']} of the batch (epsilon {payload['config']['epsilon']:.2g})",
-        "head rate": _head_rate(payload),
-        "mean loss": f"{payload['loss_first']:.4f} → {payload['loss_last']:.4f}",
-        "accuracy on the data": f"{percent(payload['accuracy_before'])} → "
-        f"{percent(payload['accuracy_after'])} ({payload['samples']} samples)",
-        "scratch memory": byte_text(payload["scratch_bytes"]),
-        "time": f"{payload['seconds']:.1f} s",
-        "weights_sha256": payload["weights_sha256"],
-    }
-    if payload["config"]["head"] != "exact":
-        del rows["head rate"]
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -25,10 +24,10 @@ from fxpgrad.cli.terminal import (
     print_json,
     print_rich,
     progress_bar,
-    require_writable,
     warn,
+    writable_folder,
 )
-from fxpgrad.errors import InputError, MissingExtraError, StoreError
+from fxpgrad.errors import InputError, MissingExtraError
 from fxpgrad.figures import import_figure
 from fxpgrad.files import write_atomically
 from fxpgrad.graph.attributes import nearest
@@ -115,7 +114,7 @@ def bench_command(
     if not total:
         labels = [case.label for suite in chosen for case in suite.cases(options)]
         raise InputError(f"no case's name holds {only!r}{nearest(only, tuple(labels))}")
-    folder = None if out is None else _writable_folder(out)
+    folder = None if out is None else writable_folder(out, (_JSON, _TABLES, _PLOT))
     for note in dict.fromkeys(peer.absence for peer in compared if not peer.installed):
         warn(note)
     with progress_bar() as bar:
@@ -138,22 +137,6 @@ def bench_command(
         raise KeyboardInterrupt
     if not any(case.rows for suite in report.suites for case in suite.cases):
         raise InputError("nothing could be measured: the remarks above say why")
-
-
-def _writable_folder(out: str) -> Path:
-    """Make the directory, and check that the files can be written, before anything is measured."""
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise StoreError(f"cannot write {out}: it is not a directory")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot write {out}: {error.strerror or error}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreError(f"cannot write {out}: no permission to write in it")
-    for name in (_JSON, _TABLES, _PLOT):
-        require_writable(str(folder / name))
-    return folder
 
 
 def _write(report: Report, folder: Path) -> None:

@@ -20,7 +20,7 @@ from fxpgrad.cli.terminal import (
 )
 from fxpgrad.conformance.conform import ABIS, Setup, Verdict, conform
 from fxpgrad.conformance.examine import Finding
-from fxpgrad.conformance.report import as_junit, make_folder, reproduction_of, verdict_as_json, write_report
+from fxpgrad.conformance.report import as_junit, reproduction_of, verdict_as_json, write_report
 from fxpgrad.conformance.text_report import (
     case_rows,
     headline,
@@ -29,7 +29,7 @@ from fxpgrad.conformance.text_report import (
     summary,
 )
 from fxpgrad.conformance.trace import steps_at
-from fxpgrad.files import write_atomically
+from fxpgrad.files import make_folder, write_atomically
 from fxpgrad_kernels.arithmetic.profiles import PROFILES
 from fxpgrad_kernels.registry import kernel_named
 

@@ -19,7 +19,7 @@ from fxpgrad.cli.terminal import (
     print_json,
     print_rich,
     progress_bar,
-    require_writable,
+    writable_folder,
 )
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.experiment import ExperimentResult, run_experiment
@@ -48,7 +48,7 @@ from fxpgrad.files import write_atomically
     "-o",
     "--output",
     type=FILE_NAME,
-    help="Folder for NAME.jsonl (every result) and NAME.html.  [default: the current one]",
+    help="Folder for NAME.jsonl (every result) and NAME.html, made if need be.  [default: the current one]",
 )
 @click.option(
     "--processes",
@@ -78,12 +78,12 @@ def experiment_command(
         _show_presets(as_json)
         return
     preset = load_preset(name, quick=quick)
-    folder = Path(output or ".")
-    stem = preset.name + ("-quick" if quick else "")
-    page = require_writable(str(folder / f"{stem}.html"))
     if not Path(data).is_dir():
         raise InputError(f"there is no folder {data}; --data names where the preset's files lie")
-    records = Records(require_writable(str(folder / f"{stem}.jsonl")))
+    stem = preset.name + ("-quick" if quick else "")
+    lines, page = (f"{stem}.jsonl", f"{stem}.html")
+    folder = writable_folder(output or ".", (lines, page))
+    records = Records(folder / lines)
     with progress_bar(MofNCompleteColumn()) as bar:
         task = bar.add_task("Preparing", total=None)
 
@@ -94,7 +94,7 @@ def experiment_command(
             preset, Path(data), records, processes=processes or default_threads(), on_cell=show, so_far=so_far
         )
     groups = summarize(result)
-    write_atomically(page, experiment_page(result, groups).encode())
+    write_atomically(folder / page, experiment_page(result, groups).encode())
     if as_json:
         print_json(payload_of(result, groups))
         return
@@ -104,7 +104,7 @@ def experiment_command(
         print_rich(_pair_table(result, groups), "")
     if result.tasks_left:
         print_rich(f"So far: {result.tasks_left} tasks are yet to be run.")
-    print_rich(f"Every result: {folder / f'{stem}.jsonl'}; the report: {page}")
+    print_rich(f"Every result: {folder / lines}; the report: {folder / page}")
 
 
 def payload_of(result: ExperimentResult, groups: tuple[Group, ...]) -> dict[str, Any]:

@@ -102,15 +102,16 @@ def _payload(
 def _tables(
     method: str, window: EpsilonWindow | None, head_rates: FirstRate | None, rates: FirstRate | None
 ) -> list[Table | str]:
-    return [
+    parts = [
         *([] if window is None else _ladder(method, window)),
         *([] if head_rates is None else _trials("head rate", "Runs of the exact head alone", head_rates)),
         *([] if rates is None else _trials("learning rate", "Short runs", rates)),
     ]
+    return parts[:-1]  # without the last empty line
 
 
 def _ladder(method: str, window: EpsilonWindow) -> list[Table | str]:
-    table = Table(title=f"Epsilon ladder, {method} (relative units)", title_justify="left")
+    table = Table()
     for name in ("epsilon", "agreement", "slope", "equal", "clipped"):
         table.add_column(name, justify="right", no_wrap=True)
     for rung in window.rungs:
@@ -121,21 +122,23 @@ def _ladder(method: str, window: EpsilonWindow) -> list[Table | str]:
             f"{100 * rung.equal:.0f} %",
             f"{100 * rung.clipped:.2f} %",
         )
-    table.caption = (
-        "agreement: correlation of loss differences with those of the next row; slope: nats a sample"
-    )
-    table.caption_justify = "left"
-    if window.epsilon is None:
-        return [table]
-    return [table, f"epsilon {window.epsilon:.2g}   ({window.forwards} inferences of the batch)"]
+    parts: list[Table | str] = [
+        f"Epsilon ladder, {method} (relative units)",
+        table,
+        "agreement: correlation of loss differences with those of the next row; slope: nats a sample",
+    ]
+    if window.epsilon is not None:
+        parts.append(f"epsilon {window.epsilon:.2g}   ({window.forwards} inferences of the batch)")
+    return [*parts, ""]
 
 
 def _trials(what: str, runs: str, found: FirstRate) -> list[Table | str]:
-    table = Table(title=f"{runs}, judged on samples they did not see", title_justify="left")
+    table = Table()
     for name in (what, "loss before", "loss after"):
         table.add_column(name, justify="right", no_wrap=True)
     for trial in found.trials:
-        after = "stopped" if trial.after is None else f"{trial.after:.4f}"
+        after = "unstable" if trial.after is None else f"{trial.after:.4f}"
         table.add_row(f"{trial.rate:g}", f"{trial.before:.4f}", after)
     verdict = "none lowers the loss" if found.rate is None else f"{found.rate:g}"
-    return [table, f"{what}: {verdict}   ({found.forwards} inferences of the batch)"]
+    told = f"{what}: {verdict}   ({found.forwards} inferences of the batch)"
+    return [f"{runs}, judged on samples they did not see", table, told, ""]

@@ -8,7 +8,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from fxpgrad.errors import InputError, StoreError
+from fxpgrad.files import make_folder
 from fxpgrad.importers.model_file import load_program
 from fxpgrad.program.lower import UNREPRODUCED
 from fxpgrad.program.program import Program
@@ -175,6 +176,21 @@ def require_writable(path: str) -> Path:
     if not os.access(target.parent, os.W_OK):
         raise StoreError(f"cannot write {path}: no permission to write in {target.parent}")
     return target
+
+
+def writable_folder(path: str, names: Iterable[str]) -> Path:
+    """Make a folder where there is none, and return it.
+
+    Raises
+    ------
+    StoreError
+        It cannot be made, or files of these names can obviously not be written in it: better now than after
+        hours of work.
+    """
+    folder = make_folder(path)
+    for name in names:
+        require_writable(str(folder / name))
+    return folder
 
 
 def _file_type(target: Path) -> int | None:

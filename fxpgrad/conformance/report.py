@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,8 +17,7 @@ from fxpgrad.conformance.examine import KINDS, Finding
 from fxpgrad.conformance.reproduction import c_header, python_reproduction
 from fxpgrad.conformance.text_report import printable, text_report
 from fxpgrad.conformance.trace import steps_at
-from fxpgrad.errors import StoreError
-from fxpgrad.files import write_atomically
+from fxpgrad.files import make_folder, write_atomically
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
 
@@ -113,23 +111,6 @@ def as_junit(verdict: Verdict) -> bytes:
     ElementTree.indent(suites)
     text: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
     return text
-
-
-def make_folder(folder: str | Path) -> Path:
-    """Make a folder where there is none, and return its path.
-
-    Raises
-    ------
-    StoreError
-        It cannot be made, or obviously not be written.
-    """
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot make the folder {folder}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreError(f"no permission to write in the folder {folder}")
-    return Path(folder)
 
 
 def write_report(verdict: Verdict, folder: str | Path) -> list[Path]:

@@ -186,14 +186,15 @@ def adapt(
         if window.epsilon is None:
             raise TrainingError(window.reason)
         config, extra = replace(config, epsilon=window.epsilon), extra + window.forwards
+    how: dict[str, Any] = {"threads": threads, "paired": paired, "rows_at_once": rows_at_once}
+    trainer = Trainer(form, config, objective, size, frozen=frozen, **how)  # what it refuses needs no search
+    if try_writing is not None:
+        try_writing(all_layers())
     rates = search_head_rate(form, config, x, y, size, steps, frozen) if find_head_rate else None
     if rates is not None:
         config = replace(config, head_rate=rates.rate or config.head_rate)
         extra += rates.forwards
-    how: dict[str, Any] = {"threads": threads, "paired": paired, "rows_at_once": rows_at_once}
-    trainer = Trainer(form, config, objective, size, frozen=frozen, **how)
-    if try_writing is not None:
-        try_writing(all_layers())
+        trainer = Trainer(form, config, objective, size, frozen=frozen, **how)
     report = trainer.fit(x, y, steps, on_step, keep_best=True)
     after = trainer.write_into(before)
     return AdaptedProgram(

@@ -8,10 +8,10 @@ from typing import Any
 
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.baselines import BASELINES
+from fxpgrad.experiments.methods import MOST_FORWARDS
 from fxpgrad.graph.attributes import nearest
 from fxpgrad.trainer.config import TrainerConfig
 
-MOST_FORWARDS = 1e6  # of a sample: beyond it a slip of the pen is likelier than patience
 MOST_TASKS = 10**6
 _NUMBERS = (int, float)
 _OPTIONS = {"optimizer": "str", "momentum": "float", "last": "int", "whole_head": "bool", "schedule": "str"}
@@ -72,8 +72,6 @@ class MethodPreset:
             raise InputError(f"{where}: trainer settings are for forward gradients, not for {self.baseline}")
         if not (0 <= self.times <= MOST_FORWARDS):
             raise InputError(f"{where}: times must be in [0, {MOST_FORWARDS:g}]; got {self.times}")
-        if self.times and not self.rates and "head_rate" not in self.probe:
-            raise InputError(f"{where}: rates must hold at least one learning rate")
         if len(set(self.rates)) < len(self.rates):
             raise InputError(f"{where}: rates must differ; got {self.rates}")
         for key in ("seed", *([self.rate_of] if self.rates else [])):
@@ -83,23 +81,25 @@ class MethodPreset:
                 )
         if not 0 <= self.align <= MOST_TASKS:
             raise InputError(f"{where}: align must be a number of samples, 0 for none; got {self.align}")
-        self._check_probe(where)
         self._check_baseline(where)
         rates: list[float | None] = [*self.rates] or [None]
         for rate in rates:
             try:
-                self.config(rate, 0)
+                config = self.config(rate, 0)
             except InputError as error:
                 raise InputError(f"{where}: {error}") from error
+        if not self.sweep:  # else its methods are checked, one by one
+            self._check_probe(where, config)
 
-    def _check_probe(self, where: str) -> None:
-        if self.baseline and self.probe:
-            raise InputError(f"{where}: probe is for the integer trainer, not for {self.baseline}")
+    def _check_probe(self, where: str, config: TrainerConfig) -> None:
         for name in self.probe:
             require_known(name, ["epsilon", "head_rate"], f"probe of {where}")
+        if self.times and not self.rates and not ("head_rate" in self.probe and config.head_alone):
+            raise InputError(f"{where}: rates must hold at least one learning rate")
+        if "epsilon" in self.probe and config.head_alone:
+            raise InputError(f"{where}: probe epsilon is not for an exact head alone, which probes nothing")
         given = "head_rate" in self.trainer or (bool(self.rates) and self.rate_of == "head_rate")
-        exact = bool(self.sweep) or self.trainer.get("head") == "exact"
-        if "head_rate" in self.probe and (given or not exact):
+        if "head_rate" in self.probe and (given or config.head != "exact"):
             raise InputError(f"{where}: probe head_rate needs an exact head whose rate is not given as well")
 
     def _check_baseline(self, where: str) -> None:
@@ -107,6 +107,8 @@ class MethodPreset:
             raise InputError(
                 f"{where}: baseline must be one of {', '.join(BASELINES)}; got {self.baseline!r}"
             )
+        if self.baseline and self.probe:
+            raise InputError(f"{where}: probe is for the integer trainer, not for {self.baseline}")
         if self.options and (not self.baseline or self.baseline.startswith("ff_")):
             raise InputError(f"{where}: options are for baselines of backpropagation")
         for key, value in self.options.items():

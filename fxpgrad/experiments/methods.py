@@ -12,6 +12,7 @@ from fxpgrad.trainer.config import TrainerConfig, forwards_of_a_step
 
 MethodName = Literal["ff_lp", "ff_ft", "affine", "exact_lp", "split_ft"]
 LARGEST_BATCH = 50
+MOST_FORWARDS = 1e6  # of a sample: beyond it a slip of the pen is likelier than patience
 _MOST_DIRECTIONS = 64
 
 

@@ -11,13 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fxpgrad.errors import InputError
-from fxpgrad.experiments.method_preset import (
-    MOST_FORWARDS,
-    MOST_TASKS,
-    MethodPreset,
-    fits,
-    require_known,
-)
+from fxpgrad.experiments.method_preset import MOST_TASKS, MethodPreset, fits, require_known
+from fxpgrad.experiments.methods import MOST_FORWARDS
 from fxpgrad.graph.attributes import nearest
 
 Kind = Literal["shift", "few_shot", "file"]
@@ -79,8 +74,13 @@ class Preset:
         if self.compare and self.compare not in names:
             raise InputError(f"preset {self.name}: compare must name a method; got {self.compare!r}")
         for pair in self.pairs:
-            if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= {*names}:
+            if len(pair) != 2 or pair[0] == pair[1]:
                 raise InputError(f"preset {self.name}: pairs must name two methods each; got {pair!r}")
+            for unknown in (name for name in pair if name not in names):
+                raise InputError(
+                    f"preset {self.name}: pairs must name methods that are run; got "
+                    f"{unknown!r}{nearest(unknown, tuple(names))}"
+                )
         if not self.name or self.name.startswith(".") or set(self.name) & set("/\\\0"):
             raise InputError(f"preset {self.name!r}: its name must do for a file, without any folder")
         if not 0 < self.forwards <= MOST_FORWARDS or self.batch < 1:

@@ -174,12 +174,27 @@ def paired_differences(result: ExperimentResult) -> tuple[PairRow, ...]:
 def _differences(records: Sequence[Record], method: str, base: str) -> list[float]:
     """Return a method's accuracies less those of another, pair by pair.
 
-    A result of one seed (nothing was trained) stands for all seeds.
+    A result of one seed (nothing was trained) stands for all seeds of the other method.
     """
-    by_pair = {_pair(r): r["accuracy"] for r in records if r["method"] == base}
-    single = {_pair(r)[0]: r["accuracy"] for r in records if r["method"] == base}
-    own = [r for r in records if r["method"] == method]
-    return [r["accuracy"] - by_pair.get(_pair(r), single[_pair(r)[0]]) for r in own]
+    own, others = (_by_task_and_seed(records, name) for name in (method, base))
+    return [
+        _of_seed(mine, seed) - _of_seed(others[task], seed)
+        for task, mine in own.items()
+        for seed in sorted({*mine, *others[task]})
+    ]
+
+
+def _by_task_and_seed(records: Sequence[Record], method: str) -> dict[str, dict[int, float]]:
+    accuracies: dict[str, dict[int, float]] = {}
+    for record in records:
+        if record["method"] == method:
+            task = json.dumps(record["task"], sort_keys=True)
+            accuracies.setdefault(task, {})[record["seed"]] = record["accuracy"]
+    return accuracies
+
+
+def _of_seed(accuracies: dict[int, float], seed: int) -> float:
+    return accuracies.get(seed, next(iter(accuracies.values())))
 
 
 def _share(accuracy: float, start: float, end: float) -> float | None:
@@ -212,7 +227,7 @@ def interval_text(mean: float | None, half: float | None) -> str:
     """Return shares as per cent: "61.2 ± 1.3"; no interval if it is infinite, nothing if there is no mean."""
     if mean is None or half is None:
         return ""
-    return f"{100 * mean:.1f}" + (f" ± {100 * half:.1f}" if math.isfinite(half) else "")
+    return f"{100 * mean:z.1f}" + (f" ± {100 * half:.1f}" if math.isfinite(half) else "")
 
 
 def share_text(share: float | None) -> str:

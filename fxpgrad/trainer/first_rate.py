@@ -20,18 +20,20 @@ from fxpgrad.program.work import multiply_accumulates
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import Objective
 from fxpgrad.trainer.trainer import Trainer
+from fxpgrad.trainer.watch import greatest_rise, stopping_rise
 
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 HEAD_RATES = (1.0, 3.0, 10.0, 30.0, 100.0)
 _STEPS = 24
 _MOST_HEAD_STEPS = 1000
+_SAFE_RISE = 0.5  # of the rise that stops a run: one that came nearer is stopped on other samples
 
 
 @dataclass(frozen=True, slots=True)
 class RateTrial:
     """One run: its rate, and the mean loss (nats) of samples it did not see, before and after.
 
-    after: None if the run could not be finished.
+    after: None if the run could not be finished, or came near to being stopped.
     """
 
     rate: float
@@ -99,7 +101,8 @@ def measure_head_rate(
     """Train the exact head alone at each rate of a ladder, on one half of the data, and judge on the other.
 
     What lies before the head runs once for each sample; the runs and their judgement take the head only. The
-    rate of the lowest loss is taken, the lower one of equals.
+    rate of the lowest loss is taken, the lower one of equals. A run whose loss rose on its way by more than
+    half of what ends a run (`stopping_rise`) is out, as one that was stopped.
 
     Parameters
     ----------
@@ -134,7 +137,8 @@ def measure_head_rate(
     _, head = split_before(program, len(program.calls) - 1)
     configs = {rate: dataclasses.replace(alone, head_rate=rate) for rate in HEAD_RATES}
     count = min(steps, _MOST_HEAD_STEPS)
-    trials, rows = _trials(head, configs, objective, features, y, batch, count, frozen)
+    rise = _SAFE_RISE * stopping_rise(head.tensors[head.outputs[0]].elements)
+    trials, rows = _trials(head, configs, objective, features, y, batch, count, frozen, rise)
     forwards = math.ceil((len(x) + _share_of_head(program) * rows) / batch)
     return FirstRate(trials, _lowest(trials), forwards)
 
@@ -170,8 +174,12 @@ def _trials(
     batch: int,
     steps: int,
     frozen: frozenset[str],
+    most_rise: float = math.inf,
 ) -> tuple[tuple[RateTrial, ...], int]:
-    """Train once for each rate, on every second sample of each class; return the trials and all rows run."""
+    """Train once for each rate, on every second sample of each class; return the trials and all rows run.
+
+    most_rise: nats; a run whose loss rose by more (see `greatest_rise`) has no loss after.
+    """
     if len(x) < 2:
         raise InputError("a first rate needs at least two samples")
     order = _by_class(y)
@@ -186,9 +194,10 @@ def _trials(
         trainer = Trainer(program, own, objective, size, frozen=frozen)
         after = None
         try:
-            trainer.fit(x[seen], y[seen], steps)
-            after = mean_loss(trainer.adapted(), objective, x[held], y[held])
-            rows += len(held)
+            report = trainer.fit(x[seen], y[seen], steps)
+            if greatest_rise(report.steps, own.patience) <= most_rise:
+                after = mean_loss(trainer.adapted(), objective, x[held], y[held])
+                rows += len(held)
         except TrainingError:
             pass  # the trial says so: it has no loss after
         rows += trainer.steps_taken * trainer.forwards * size

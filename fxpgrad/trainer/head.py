@@ -150,7 +150,8 @@ class ExactHead:
         """Scale the step by `rate` in [0, 1] of the full one."""
         self._rate = rate
         self._scales = {
-            role: update_scale(rate * real, self.names[role]) for role, real in self._real.items()
+            role: update_scale(rate * real, self.names[role], rate="head rate")
+            for role, real in self._real.items()
         }
 
     def step(self, gradients: list[HeadGradient], number: int) -> tuple[int, int]:

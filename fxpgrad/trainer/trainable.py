@@ -298,7 +298,9 @@ def tensor_numbers(program: Program) -> dict[str, int]:
     return {name: number for number, name in enumerate(dict.fromkeys(names))}
 
 
-def update_scale(real: NDArray[np.float64], name: str, *, least: float = 0.0) -> Scale:
+def update_scale(
+    real: NDArray[np.float64], name: str, *, least: float = 0.0, rate: str = "learning rate"
+) -> Scale:
     """Return (multiplier, shift) with real = multiplier * 2**(shift - 31), shift down to -62.
 
     least: a number that must have a multiplier at the same shifts too.
@@ -306,20 +308,16 @@ def update_scale(real: NDArray[np.float64], name: str, *, least: float = 0.0) ->
     Raises
     ------
     TrainingError
-        The shift would be beyond 30; the message names what is trained.
+        The shift would be beyond 30; the message names what is trained, and what `rate` calls its rate.
     """
     if not np.isfinite(real).all() or not math.isfinite(least):
-        raise TrainingError(
-            f"learning rate too large for {short_name(name)}: a step would exceed the integer range"
-        )
+        raise TrainingError(f"{rate} too large for {short_name(name)}: a step would exceed the integer range")
     _, exponent = np.frexp(np.maximum(real, least))
     multiplier = np.rint(np.ldexp(real, 31 - exponent)).astype(np.int64)
     overflow = multiplier == 2**31
     multiplier[overflow] //= 2
     exponent = exponent + overflow
     if exponent.max() > PROFILES["tflite_double"].shift_high:
-        raise TrainingError(
-            f"learning rate too large for {short_name(name)}: a step would exceed the integer range"
-        )
+        raise TrainingError(f"{rate} too large for {short_name(name)}: a step would exceed the integer range")
     multiplier[exponent < -62] = 0
     return multiplier.astype(np.int32), np.clip(exponent, -62, None).astype(np.int32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
 from fxpgrad.errors import TrainingError
 from fxpgrad.trainer.report import StepReport
@@ -14,20 +15,35 @@ _FIXES = {
 }
 
 
+def stopping_rise(num_classes: int) -> float:
+    """Return how far a loss may rise, in nats a sample: ln(classes), the loss of pure guessing."""
+    return math.log(max(num_classes, 2))
+
+
+def greatest_rise(steps: Sequence[StepReport], patience: int) -> float:
+    """Return how far the mean loss of `patience` steps in a row ever lay above the first step's.
+
+    In nats a sample; -inf for a run of fewer steps.
+    """
+    losses = [step.mean_loss for step in steps]
+    runs = (losses[start : start + patience] for start in range(len(losses) - patience + 1))
+    return max((sum(run) / patience for run in runs), default=-math.inf) - losses[0]
+
+
 class Watch:
     """Sees every step's report and raises `TrainingError` when going on makes no sense.
 
     Hopeless is: `patience` dead steps in a row (steps whose loss is zero do not count, nor steps too small to
     move anything once others have: they are done, not stuck); an update that clips more than half of all
-    values; or a loss whose mean over the last `patience` steps lies more than ln(classes), the loss of pure
-    guessing, above the first step's. rate: what the run's rates are called, to be lowered or raised.
+    values; or a loss whose mean over the last `patience` steps lies more than `stopping_rise` above the first
+    step's. rate: what the run's rates are called, to be lowered or raised.
     """
 
     def __init__(self, patience: int, values: int, num_classes: int, rate: str = "learning rate") -> None:
         self._rate = rate
         self._patience = patience
         self._values = values
-        self._rise = math.log(max(num_classes, 2))
+        self._rise = stopping_rise(num_classes)
         self._dead = 0
         self._moved = False
         self._first: float | None = None

@@ -93,8 +93,10 @@ def measure_window(
     Raises
     ------
     InputError
-        Less data than one batch.
+        Less data than one batch; an exact head alone, which probes nothing.
     """
+    if config.head_alone:
+        raise InputError("an exact head alone probes nothing: there is no epsilon to be found")
     if len(x) < batch:
         raise InputError(f"{len(x)} samples cannot fill a batch of {batch}; use a smaller batch")
     if config.rows == "shared":
@@ -167,9 +169,11 @@ def _judged(
     ]
     best, at = max(candidates, default=(0.0, 0))
     if not candidates:
-        return EpsilonWindow(
-            tuple(rungs), None, reason or "no probe could be taken without clipping", forwards
+        full = (
+            "no probe could be taken without clipping: the weights fill their range. Quantize with more "
+            "headroom, or try the scope affine or an exact head"
         )
+        return EpsilonWindow(tuple(rungs), None, reason or full, forwards)
     if best < LEAST_AGREEMENT:
         text = (
             f"no epsilon window: neighbouring epsilons agree by {best:.2f} at best, below {LEAST_AGREEMENT}; "

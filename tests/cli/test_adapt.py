@@ -190,11 +190,29 @@ def test_epsilon_is_found_where_the_budget_affords_it(tmp_path, classifier, data
         (["--steps", 3, "--forwards", 3], "not both"),
         (["--forwards", "nan"], "forwards"),
         (["--forwards", 0], "forwards"),
+        (["--forwards", 1e308], "at most 1e+06"),
         (["--method", "affine", "--directions", 3], "--batch"),
     ],
 )
 def test_budgets_that_make_no_sense_are_refused(tmp_path, classifier, data, options, word):
     assert_refused(call("adapt", classifier.path, "--data", data, "-o", tmp_path / "o.fxp", *options), word)
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "value"),
+    [
+        ("exact_lp", "--epsilon", 0.1),
+        ("exact_lp", "--learning-rate", 0.1),
+        ("exact_lp", "--directions", 3),
+        ("exact_lp", "--distribution", "rademacher"),
+        ("exact_lp", "--form", "paper"),
+        ("ff_lp", "--head-rate", 3),
+        ("ff_ft", "--head-rate", 3),
+    ],
+)
+def test_options_that_a_method_does_not_have_are_refused(tmp_path, classifier, data, method, option, value):
+    given = ("adapt", classifier.path, "--data", data, "-o", tmp_path / "o.fxp", "--method", method)
+    assert_refused(call(*given, option, value), option, method)
 
 
 def test_exact_head_alone_takes_one_inference_a_step(tmp_path, classifier, data):

@@ -9,7 +9,7 @@ import pytest
 
 from fxpgrad.program.real_values import quantize_input
 from fxpgrad.trainer.first_rate import FirstRate, RateTrial
-from tests.cli.small_models import adapt, call, write_data
+from tests.cli.small_models import adapt, assert_refused, call, write_data
 
 
 def written(path, classifier, count, noise=0.3):
@@ -56,6 +56,29 @@ def test_a_small_head_is_not_driven_to_the_end_of_its_range(tmp_path, classifier
     assert "lower the head rate" in result.stderr
 
 
+def test_a_found_rate_gives_the_bits_of_the_same_rate_given(tmp_path, classifier, many):
+    options = ("--method", "exact_lp", "--seed", 7)
+    found = adapt(classifier.path, many, tmp_path / "a.fxp", *options)
+    rate = found["head_rates"]["rate"]
+    given = adapt(classifier.path, many, tmp_path / "b.fxp", *options, "--head-rate", rate)
+    assert given["weights_sha256"] == found["weights_sha256"]
+
+
+def test_what_cannot_be_trained_is_refused_before_the_search(tmp_path, classifier, many, monkeypatch):
+    def unexpected(*_, **__):
+        raise AssertionError("searched")
+
+    monkeypatch.setattr("fxpgrad.experiments.adapt.search_head_rate", unexpected)
+    given = ("adapt", classifier.path, "--data", many, "-o", tmp_path / "a.fxp", "--method")
+    assert_refused(call(*given, "split_ft"), "split bytes are for 8-bit weights")
+    assert_refused(call(*given, "exact_lp", "--rows", 7), "rows of one inference must divide 50")
+
+
+def test_a_rate_beyond_all_integers_is_called_the_head_rate(tmp_path, classifier, many):
+    given = ("adapt", classifier.path, "--data", many, "-o", tmp_path / "a.fxp", "--method", "exact_lp")
+    assert_refused(call(*given, "--head-rate", 1e300), "head rate too large for logits/weights")
+
+
 @pytest.mark.parametrize(
     ("count", "options", "rate"),
     [
@@ -88,4 +111,7 @@ def test_table_says_which_rate_and_why(tmp_path, classifier, many, monkeypatch):
     none = FirstRate((RateTrial(1.0, 0.5, 0.5), RateTrial(3.0, 0.5, None)), None, 3)
     monkeypatch.setattr("fxpgrad.experiments.adapt.measure_head_rate", lambda *_, **__: none)
     assert "1 (the default: unseen samples gained by none of 1, 3)" in call(*arguments).stdout
-    assert "head rate" not in call(*arguments[:-1], "ff_lp").stdout
+    assert "epsilon" not in call(*arguments).stdout
+    probed = call(*arguments[:-1], "ff_lp").stdout
+    assert "head rate" not in probed
+    assert "(epsilon 0.01)" in probed

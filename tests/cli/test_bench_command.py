@@ -119,7 +119,7 @@ def test_help_lists_the_suites():
         (["gemm", "--seconds", "7200"], ["seconds", "3600"]),
         (["gemm", "--only", "no such layer"], ["no such layer"]),
         (["gemm", "--only", "1x640x129"], ["did you mean 1x640x128"]),
-        (["gemm", "--out", "/dev/null"], ["not a directory"]),
+        (["gemm", "--out", "/dev/null"], ["not a folder"]),
         (["nets"], ["--model"]),
         (["nets", "--model", "missing.tflite"], ["cannot read missing.tflite"]),
         (["nets", "--models", "missing"], ["cannot read missing"]),

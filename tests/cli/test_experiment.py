@@ -172,10 +172,16 @@ def test_presets_are_listed():
     assert "omniglot" in [p["name"] for p in json.loads(call("experiment", "--json").stdout)["presets"]]
 
 
+def test_output_folder_is_made(folder):
+    assert run(folder, "-o", folder / "new" / "results").exit_code == 0
+    found = sorted(path.name for path in (folder / "new" / "results").iterdir())
+    assert found == ["small.html", "small.jsonl"]
+
+
 def test_bad_input_is_one_line(folder):
     assert_refused(call("experiment", "omniglut"), "did you mean omniglot")
     assert_refused(call("experiment", "omniglot", "--data", folder / "none"), "there is no folder")
-    assert_refused(run(folder, "-o", folder / "none"), "cannot write")
+    assert_refused(run(folder, "-o", folder / "small.toml"), "cannot write", "not a folder")
     assert_refused(run(folder, "--quick"), "has no table 'quick'")
     (folder / "small.jsonl").write_text("something else\n")
     assert_refused(run(folder), "line 1 of", "is not a record")

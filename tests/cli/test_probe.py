@@ -41,11 +41,12 @@ def test_exact_head_alone_has_a_rate_and_no_epsilon(classifier, data):
 
 
 def test_exact_head_that_no_rate_helps_is_exit_code_2(classifier, data, monkeypatch):
-    none = FirstRate((RateTrial(1.0, 0.5, 0.5),), None, 3)
+    none = FirstRate((RateTrial(1.0, 0.5, 0.5), RateTrial(3.0, 0.5, None)), None, 3)
     monkeypatch.setattr("fxpgrad.cli.probe_command.measure_head_rate", lambda *_: none)
     result = call("probe", classifier.path, "--data", data, "--method", "exact_lp")
     assert result.exit_code == 2
     assert "none lowers the loss" in result.stdout
+    assert "unstable" in result.stdout
     assert "no rate of the ladder lowered" in result.stderr
 
 

@@ -107,7 +107,7 @@ def test_a_folder_holds_a_program_that_shows_it_again(wrong, tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_an_error(wrong, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot make the folder"):
+    with pytest.raises(StoreError, match="cannot write to"):
         write_report(wrong, tmp_path / "file" / "folder")
 
 

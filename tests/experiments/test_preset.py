@@ -90,11 +90,16 @@ def test_a_number_stands_for_so_many_tasks(tmp_path):
         ("[[methods]]", "[[methods]]\nname = 'as it is'\ntimes = 0.0\n[[methods]]", "different names"),
         ("[quick]", "compare = 3\n[quick]", "unknown key 'compare'|must be"),
         ("forwards = 4", 'forwards = 4\npairs = [["as it is"]]', "pairs must name two methods each"),
-        ("forwards = 4", 'forwards = 4\npairs = [["as it is", "none"]]', "pairs must name two methods each"),
+        ("forwards = 4", 'forwards = 4\npairs = [["as it is", "as is"]]', "'as is'; did you mean as it is"),
         ("[[methods]]", "[[methods", "is not TOML"),
         ("rates = [1e-3]", "rates = [1e-3]\nprobe = true", "probe must be list"),
         ("times = 0.0", "times = 0.0\nprobe = ['epsilom']", "unknown key 'epsilom'; did you mean epsilon"),
         ("sweep", "probe = ['head_rate']\n#", "needs an exact head"),
+        ('scope = "affine" }\nsweep', "scope = 'lp', head = 'exact' }\nprobe = ['epsilon']\n#", "nothing"),
+        (
+            'rates = [1e-3]\ntrainer = { scope = "affine" }\nsweep',
+            "trainer = { scope = 'affine', head = 'exact' }\nprobe = ['head_rate']\n#", "at least one",
+        ),
         (
             'scope = "affine" }\nsweep', "head = 'exact', head_rate = 1 }\nprobe = ['head_rate']\n#",
             "not given as well",

@@ -15,7 +15,13 @@ from fxpgrad.experiments.experiment_page import curves, experiment_page
 from fxpgrad.experiments.method_preset import MethodPreset
 from fxpgrad.experiments.preset import Preset
 from fxpgrad.experiments.stopwatch import Stopwatch
-from fxpgrad.experiments.summary import at_equal_seconds, gain_shares, paired_differences, summarize
+from fxpgrad.experiments.summary import (
+    at_equal_seconds,
+    gain_shares,
+    interval_text,
+    paired_differences,
+    summarize,
+)
 
 BEFORE = MethodPreset("before", times=0.0)
 SLOW, QUICK = MethodPreset("slow", rates=[1e-3]), MethodPreset("quick", rates=[1e-3])
@@ -118,11 +124,20 @@ def test_a_difference_to_what_was_not_trained_is_to_its_one_seed():
     records = [{**record("slow", 0, 1.0, 0.5 + seed / 10), "seed": seed} for seed in range(2)]
     records.append(record("before", 0, 0.0, 0.25))
     preset = Preset(
-        "p", "A title", "few_shot", {"task": [0]}, (BEFORE, SLOW), pairs=[["slow", "before"]], seeds=[0, 1]
-    )
-    (row,) = paired_differences(ExperimentResult(preset, tuple(records), (), {}))
+        "p", "A title", "few_shot", {"task": [0]}, (BEFORE, SLOW), compare="slow", seeds=[0, 1],
+        pairs=[["slow", "before"], ["before", "slow"]],
+    )  # fmt: skip
+    result = ExperimentResult(preset, tuple(records), (), {})
+    row, turned = paired_differences(result)
     assert row.differences == pytest.approx((0.3,))
-    assert row.ci95 == (math.inf,)
+    assert turned.differences == pytest.approx((-0.3,))
+    assert row.ci95 == turned.ci95 == (math.inf,)
+    assert summarize(result)[0].rows[0].difference == pytest.approx(-0.3)
+
+
+def test_a_difference_of_nothing_has_no_sign():
+    assert interval_text(-1e-17, 0.01) == "0.0 ± 1.0"
+    assert interval_text(-0.006, math.inf) == "-0.6"
 
 
 def test_the_page_is_the_same_text_each_time_and_its_words_are_words():

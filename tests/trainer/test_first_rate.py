@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from fxpgrad.trainer.first_rate import (
 )
 from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.trainer import Trainer
-from fxpgrad.trainer.watch import Watch
+from fxpgrad.trainer.watch import Watch, stopping_rise
 from tests.kernels.tflm_weighted import weighted_cases
 from tests.program.weighted_graphs import svdf_graph
 from tests.trainer.small_programs import dense_integers, dense_program, image_program
@@ -146,6 +147,16 @@ def test_a_run_that_the_watch_ends_is_no_choice(monkeypatch):
     found = searched(x, y)
     assert [trial.after is None for trial in found.trials] == [False, False, True, True, True]
     assert found.rate in (1, 3)
+
+
+def test_a_run_that_came_near_to_being_stopped_is_no_choice(monkeypatch):
+    """On the other half of the samples it would be: half of the rise that ends a run is too much."""
+    program, x, y = image_program(8)
+    limit = stopping_rise(program.tensors[program.outputs[0]].elements)
+    rises = iter([-math.inf, limit / 2, 0.51 * limit, limit, 0.0])
+    monkeypatch.setattr(first_rate, "greatest_rise", lambda *_: next(rises))
+    steady = searched(x, y, steps=3)
+    assert [trial.after is None for trial in steady.trials[:4]] == [False, False, True, True]
 
 
 def test_long_runs_are_tried_for_a_thousand_steps():

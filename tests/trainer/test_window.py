@@ -59,6 +59,9 @@ def test_clipped_probes_are_not_chosen():
     window = _judged(taken, "", 0)
     assert window.epsilon is not None
     assert window.epsilon < 1e-3
+    none = _judged([(epsilon, differences, 0.5) for epsilon, differences, _ in taken], "", 0)
+    assert none.epsilon is None
+    assert "headroom" in none.reason
 
 
 def test_correlation_counts_signs_about_zero():
@@ -80,3 +83,10 @@ def test_probing_a_step_is_what_the_step_then_does():
     plus, minus, _ = trainer.probe(x, y)
     report = trainer.step(x, y)
     assert (report.losses_plus, report.losses_minus) == (plus, minus)
+
+
+def test_an_exact_head_alone_has_no_epsilon():
+    program, x, y = image_program(8)
+    alone = TrainerConfig(scope="lp", head="exact")
+    with pytest.raises(InputError, match="probes nothing"):
+        measure_window(program, alone, LinearCrossEntropy(), x, y, len(x))
