@@ -125,8 +125,8 @@ class GainRow:
 def gain_shares(result: ExperimentResult, groups: Sequence[Group]) -> tuple[GainRow, ...]:
     """Return how much of the compared method's gain over the network as it is each method recovers.
 
-    That is the first method that trains nothing and aligns nothing. Empty if there is none, or
-    it is what is compared with. The group of all tasks is left out.
+    That is the first method that trains nothing and aligns nothing. Empty if there is none, or it is what is
+    compared with, or no group's gain is large enough. The group of all tasks is left out.
     """
     still = [m.name for m in result.preset.methods if not m.times and not m.align]
     compare = result.preset.compare
@@ -142,7 +142,7 @@ def gain_shares(result: ExperimentResult, groups: Sequence[Group]) -> tuple[Gain
         shares = tuple(_share(part[method.name], part[still[0]], part[compare]) for part in parts)
         known = [share for share in shares if share is not None]
         rows.append(GainRow(method.title or method.name, shares, sum(known) / len(known) if known else None))
-    return tuple(rows)
+    return tuple(rows) if any(row.mean is not None for row in rows) else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ def test_shares_of_a_gain_are_those_of_the_means_and_a_small_gain_has_none():
     assert row.title == "quick"
     assert row.shares == (pytest.approx(0.75), None, pytest.approx(0.25))
     assert row.mean == pytest.approx(0.5)
+    small = made(at("snow", 0.5, 0.515, 0.6))
+    assert gain_shares(small, summarize(small)) == ()
     (alone,) = gain_shares(made(RECORDS), summarize(made(RECORDS)))
     assert alone.shares == (pytest.approx((0.5 - 0.2) / (0.8 - 0.2)),)
     preset = replace(result.preset, compare="before")
