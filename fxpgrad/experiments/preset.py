@@ -115,28 +115,14 @@ def load_preset(name: str, *, quick: bool = False) -> Preset:
 
     quick: with the values of its table `quick` in place of the usual ones; its `methods` are names, of those
     that the shorter form runs.
+    A preset may name another one, of the package, as its `base`: it then says only what is different.
 
     Raises
     ------
     InputError
         No such preset; not TOML; an unknown key, a missing one, a value of another type.
     """
-    if name.endswith(_SUFFIX):
-        try:
-            text, stem = Path(name).read_text("utf-8"), Path(name).stem
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read the preset {name}: {error}") from error
-    else:
-        if name not in preset_names():
-            raise InputError(
-                f"no preset is called {name!r}{nearest(name, tuple(preset_names()))}; or name a .toml file"
-            )
-        folder = resources.files("fxpgrad.experiments") / "presets"
-        text, stem = (folder / f"{name}{_SUFFIX}").read_text("utf-8"), name
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"preset {name} is not TOML: {error}") from error
+    table, stem = _read(name)
     shorter = table.pop("quick", {})
     if not isinstance(shorter, dict):
         raise InputError(f"preset {name}: quick must be a table; got {shorter!r}")
@@ -155,6 +141,33 @@ def load_preset(name: str, *, quick: bool = False) -> Preset:
         found[axes] = _axes(found.get(axes, {}), f"preset {name}, {axes}")
     preset: Preset = _built(Preset, found, f"preset {name}")
     return preset
+
+
+def _read(name: str) -> tuple[dict[str, Any], str]:
+    """Return a preset's tables, laid over those of its base, and what it is called."""
+    if name.endswith(_SUFFIX):
+        try:
+            text, stem = Path(name).read_text("utf-8"), Path(name).stem
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read the preset {name}: {error}") from error
+    else:
+        if name not in preset_names():
+            raise InputError(
+                f"no preset is called {name!r}{nearest(name, tuple(preset_names()))}; or name a .toml file"
+            )
+        folder = resources.files("fxpgrad.experiments") / "presets"
+        text, stem = (folder / f"{name}{_SUFFIX}").read_text("utf-8"), name
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"preset {name} is not TOML: {error}") from error
+    base = table.pop("base", None)
+    if base is None:
+        return table, stem
+    if base not in preset_names() or base == name:
+        known = nearest(str(base), tuple(preset_names()))
+        raise InputError(f"preset {name}: base must name a preset that comes along; got {base!r}{known}")
+    return _merged(_read(base)[0], table), stem
 
 
 def combinations(axes: Mapping[str, list[Any]]) -> list[dict[str, Any]]:

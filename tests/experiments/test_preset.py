@@ -67,6 +67,15 @@ def test_a_sweep_is_one_method_for_each_combination(tmp_path):
     assert quick.tasks == {"model": ["m.fxp"], "data": ["d.npz"], "shift": ["none"]}
 
 
+def test_a_preset_says_only_what_differs_from_its_base(tmp_path):
+    text = 'base = "omniglot"\ntitle = "Mine"\n[data]\nsensor = "none"\n[quick]\ntasks = { task = 2 }\n'
+    mine, base = load_preset(written(tmp_path, text), quick=True), load_preset("omniglot", quick=True)
+    assert (mine.name, mine.title) == ("mine", "Mine")
+    assert mine.data == {**base.data, "sensor": "none"}
+    assert mine.tasks == {**base.tasks, "task": [0, 1]}
+    assert (mine.methods, mine.validation, mine.pairs) == (base.methods, base.validation, base.pairs)
+
+
 def test_a_number_stands_for_so_many_tasks(tmp_path):
     text = GOOD.replace('shift = ["none", "noise 5"]', "shift = 3")
     assert load_preset(written(tmp_path, text)).tasks["shift"] == [0, 1, 2]
@@ -91,6 +100,8 @@ def test_a_number_stands_for_so_many_tasks(tmp_path):
         ("[quick]", "compare = 3\n[quick]", "unknown key 'compare'|must be"),
         ("forwards = 4", 'forwards = 4\npairs = [["as it is"]]', "pairs must name two methods each"),
         ("forwards = 4", 'forwards = 4\npairs = [["as it is", "as is"]]', "'as is'; did you mean as it is"),
+        ('kind = "file"', 'base = "omniglo"', "base must name a preset.*; did you mean omniglot"),
+        ('kind = "file"', "base = 3", "base must name a preset that comes along; got 3"),
         ("[[methods]]", "[[methods", "is not TOML"),
         ("rates = [1e-3]", "rates = [1e-3]\nprobe = true", "probe must be list"),
         ("times = 0.0", "times = 0.0\nprobe = ['epsilom']", "unknown key 'epsilom'; did you mean epsilon"),
