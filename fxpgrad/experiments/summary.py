@@ -162,9 +162,9 @@ class PairRow:
 def paired_differences(result: ExperimentResult) -> tuple[PairRow, ...]:
     """Return a row for each of the preset's `pairs`."""
     titles = {method.name: method.title or method.name for method in result.preset.methods}
-    rows = []
+    rows, groups = [], _grouped(result)
     for first, second in result.preset.pairs:
-        found = [_mean_and_interval(_differences(records, first, second)) for _, records in _grouped(result)]
+        found = [_mean_and_interval(_differences(records, first, second)) for _, records in groups]
         rows.append(
             PairRow(titles[first], titles[second], tuple(m for m, _ in found), tuple(h for _, h in found))
         )
