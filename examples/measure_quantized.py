@@ -40,7 +40,9 @@ def main() -> None:
         results["float32"].append(float_accuracy(graph, episode))
         for name, program in programs.items():
             integers = to_integers(program, episode)
-            classifier = prototype_classifier(program, integers, distance_scale())
+            classifier = prototype_classifier(
+                program, integers.support_x, integers.support_y, distance_scale()
+            )
             results[name].append(accuracy(classifier, integers.query_x, integers.query_y))
     for name, values in results.items():
         mean, half_width = mean_and_ci95(values)

@@ -41,7 +41,7 @@ def main() -> None:
     def task(index: int) -> tuple[float, float, float]:
         episode = shift_episode(sample_episode(data, "evaluation", 5, 5, 15, 0, index), options.shift)
         integers = to_integers(program, episode)
-        classifier = prototype_classifier(program, integers, scale)
+        classifier = prototype_classifier(program, integers.support_x, integers.support_y, scale)
         config = TrainerConfig(epsilon=options.epsilon, learning_rate=options.learning_rate, seed=index)
         adapted = adapt_prototypes(program, integers, config, options.steps, scale)
         bp = backprop.accuracy(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError, TrainingError
 from fxpgrad.experiments.evaluate import Evaluation, evaluate
-from fxpgrad.experiments.few_shot import IntegerEpisode, prototype_classifier
+from fxpgrad.experiments.few_shot import prototype_classifier
 from fxpgrad.experiments.methods import batch_of
 from fxpgrad.importers.model_file import program_from
 from fxpgrad.importers.tflite_writer import LayerValues, layers_without_bias, write_layers
@@ -102,7 +102,7 @@ def with_prototypes(program: Program, x: NDArray[Any], y: NDArray[np.int32]) -> 
         ) from None
     if not (np.isfinite(scale) and scale > 0):
         raise InputError(f"program {program.name} has distance_scale {text}; it must be positive and finite")
-    return prototype_classifier(program, IntegerEpisode(x, y, x, y), scale)
+    return prototype_classifier(program, x, y, scale)
 
 
 def adapt(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.descent import Descent, descend
+from fxpgrad.experiments.prototypes import features_node, leave_one_out_logits, require_whole_classes
 from fxpgrad.experiments.scopes import constant_names, last_fully_connected, nodes_until, trained_nodes
 from fxpgrad.experiments.torch_network import Simulation, TorchNetwork, require_folded_float
 from fxpgrad.experiments.torch_operators import import_torch, padding_of
@@ -72,15 +73,17 @@ def adapt_backprop(
     schedule: str = "constant",
     last: int | None = None,
     whole_head: bool = False,
+    distance_scale: float | None = None,
     simulation: Simulation | None = None,
     on_step: OnStep | None = None,
 ) -> Parameters:
-    """Minimize the cross-entropy of the last fully connected layer's output by backpropagation.
+    """Minimize the cross-entropy of a linear or a prototype classifier by backpropagation.
 
     Parameters
     ----------
     graph
-        A float Graph without batch_norm nodes; its last fully_connected node makes the logits.
+        A float Graph without batch_norm nodes; its last fully_connected node makes the logits. With
+        distance_scale: a backbone that ends in features [D].
     x
         [n, ...input shape], NHWC.
     y
@@ -96,6 +99,9 @@ def adapt_backprop(
     whole_head
         In the scope "affine": train the last layer's weights too, in place of its factors, as the exact head
         of the trainer does.
+    distance_scale
+        Logits are distances to the class means of the batch, each sample left out of its own, times this
+        (`prototypes.leave_one_out_logits`). None: the last fully connected layer makes them.
     simulation
         Rounding that the forward pass goes through (see `FakeQuantization`); None trains in plain float32.
     on_step
@@ -112,13 +118,18 @@ def adapt_backprop(
     The result is a function of the arguments for one PyTorch build and one thread count.
     """
     torch = import_torch()
-    parameters, head = graph_parameters(graph), last_fully_connected(graph)
+    parameters = graph_parameters(graph)
+    head = last_fully_connected(graph) if distance_scale is None else features_node(graph)
     nodes = trained_nodes(graph, head, scope, last)
     if whole_head and scope != "affine":
         raise InputError(f"whole_head goes with scope 'affine' alone, not with {scope!r}")
+    if distance_scale is not None and (whole_head or scope == "lp"):
+        raise InputError("a prototype classifier has no weights of its own: whole_head, 'lp' train nothing")
     if simulation is not None and scope == "affine":
         raise InputError("factors cannot be rounded to a quantized Graph's steps; choose another scope")
     check_samples(graph, head, x, y)
+    if distance_scale is not None:
+        require_whole_classes(y, len(y) if batch is None else batch)
     plan = Descent(steps, learning_rate, optimizer, momentum, schedule, batch, seed)
     scaled = [node for node in nodes if scope == "affine" and not (whole_head and node is head)]
     kept = {node.inputs[-2] for node in scaled}
@@ -134,6 +145,8 @@ def adapt_backprop(
     def loss(chosen: Any) -> Any:
         own = {name: value[chosen] for name, value in values.items()}
         logits = network.run(trained, own, head.output, gains)
+        if distance_scale is not None:
+            logits = leave_one_out_logits(logits, labels[chosen], distance_scale)
         return torch.nn.functional.cross_entropy(logits, labels[chosen])
 
     def now() -> Parameters:
@@ -158,47 +171,6 @@ def with_gains(
             scaled[weights] = (parameters[weights] * gain.reshape(shape)).astype(np.float32)
             scaled[bias] = (parameters[bias] * gain).astype(np.float32)
     return scaled
-
-
-def adapt_backprop_prototypes(
-    graph: Graph,
-    x: NDArray[Any],
-    y: NDArray[np.integer],
-    distance_scale: float,
-    steps: int,
-    learning_rate: float,
-    optimizer: str = "adam",
-    *,
-    on_step: OnStep | None = None,
-) -> Parameters:
-    """Fine-tune a feature network on the prototype objective by backpropagation, full batch.
-
-    The float twin of `fxpgrad.trainer.objective.PrototypeCrossEntropy`: cross-entropy over
-    -distance_scale * squared distance to the class means of the batch, each sample's own class mean
-    without that sample. Every weight and bias is trained. Parameters as for `adapt_backprop`; the
-    Graph ends in features [D].
-    """
-    torch = import_torch()
-    parameters = graph_parameters(graph)
-    plan = Descent(steps, learning_rate, optimizer)
-    trained = {name: torch.tensor(value, requires_grad=True) for name, value in parameters.items()}
-    inputs, labels = torch.as_tensor(np.array(x, np.float32)), torch.as_tensor(np.array(y, np.int64))
-    members = torch.nn.functional.one_hot(labels).to(torch.float32)
-    counts = members.sum(0)
-
-    def loss(_chosen: Any) -> Any:
-        features = torch_forward(graph, trained, inputs)
-        others = (members.T @ features)[None] - members[:, :, None] * features[:, None]
-        means = others / (counts[None] - members).clamp(min=1)[..., None]
-        distances = ((features[:, None] - means) ** 2).sum(-1)
-        return torch.nn.functional.cross_entropy(-distance_scale * distances, labels)
-
-    def now() -> Parameters:
-        return parameters | {name: value.detach().numpy().copy() for name, value in trained.items()}
-
-    report = None if on_step is None else lambda step: on_step(step, now())
-    descend(plan, list(trained.values()), len(labels), loss, report)
-    return now()
 
 
 def backprop_scratch_bytes(graph: Graph, batch: int, scope: str = "ft") -> int:
@@ -264,12 +236,12 @@ def _kept(graph: Graph, node: Node, trained: set[str]) -> dict[str, int]:
 
 
 def check_samples(graph: Graph, head: Node, x: Any, y: Any) -> None:
-    """Refuse samples and labels that a Graph ending in `head` cannot be trained on."""
-    images, labels = np.asarray(x), np.asarray(y)
-    shape, classes = graph.tensors[graph.inputs[0]].shape, graph.tensors[head.output].shape[0]
+    """Refuse samples and labels that a Graph ending in `head`, a layer or features, cannot be trained on."""
+    images, labels, shape = np.asarray(x), np.asarray(y), graph.tensors[graph.inputs[0]].shape
     if images.shape[1:] != shape or len(images) == 0:
         raise InputError(f"x must be at least one sample of shape {shape}, not of shape {images.shape}")
     if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(f"y must hold {len(images)} integer labels, not {labels.dtype} {labels.shape}")
+    classes = graph.tensors[head.output].shape[0] if head.op == "fully_connected" else len(labels)
     if labels.min() < 0 or labels.max() >= classes:
         raise InputError(f"y must be in 0..{classes - 1}, but goes from {labels.min()} to {labels.max()}")

@@ -11,11 +11,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from fxpgrad.errors import InputError, MissingExtraError, StoreError
-from fxpgrad.experiments.backprop import adapt_backprop_prototypes, torch_forward
+from fxpgrad.experiments.backprop import adapt_backprop, torch_forward
+from fxpgrad.experiments.prototypes import prototype_logits
 from fxpgrad.experiments.torch_operators import import_torch
 from fxpgrad.graph.graph import Graph
 from fxpgrad.quantize.fold import fold_batch_norm
-from fxpgrad.tasks.backbone import class_prototypes, resnet12_graph
+from fxpgrad.tasks.backbone import resnet12_graph
 from fxpgrad.tasks.episodes import Episode
 
 RECORDED = "bp_ft_recorded.json"
@@ -80,21 +81,21 @@ class BackpropSource:
             return self.recorded.accuracies[index]
         if self.graph is None:
             return None
-        parameters = adapt_backprop_prototypes(
+        parameters = adapt_backprop(
             self.graph,
             episode.support_x,
             episode.support_y,
-            distance_scale,
+            "ft",
             steps,
             learning_rate,
+            distance_scale=distance_scale,
             on_step=lambda _step, _parameters: on_step(),
         )
         with import_torch().no_grad():
             support = torch_forward(self.graph, parameters, episode.support_x).numpy()
             queries = torch_forward(self.graph, parameters, episode.query_x).numpy()
-        prototypes = class_prototypes(support, episode.support_y)
-        distances = ((queries[:, None] - prototypes) ** 2).sum(axis=-1)
-        return float((distances.argmin(axis=1) == episode.query_y).mean())
+        logits = prototype_logits(queries, support, episode.support_y, distance_scale)
+        return float((logits.argmax(axis=1) == episode.query_y).mean())
 
 
 def choose_source(seed: int, sampling: str, tasks: int) -> BackpropSource:

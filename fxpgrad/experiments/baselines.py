@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from fxpgrad.experiments.backprop import Parameters, adapt_backprop
 from fxpgrad.experiments.fake_quantization import FakeQuantization, quantized_with, simulated_graph
 from fxpgrad.experiments.float_forward import FloatForward
 from fxpgrad.experiments.methods import LARGEST_BATCH, METHODS, MethodName, batch_of
+from fxpgrad.experiments.prototypes import prototype_logits
 from fxpgrad.experiments.scopes import last_fully_connected
 from fxpgrad.experiments.torch_network import TorchNetwork
 from fxpgrad.graph.graph import Graph
@@ -38,6 +39,14 @@ _SIMULATED = ("qat_lp", "qat_last_k", "qat_ft")
 BASELINES = (*_BACKWARD, *_SIMULATED, *_FORWARD)
 
 
+class Prototypes(NamedTuple):
+    """A classifier by squared distances to the class means of labelled samples, times a scale."""
+
+    support: NDArray[Any]
+    labels: NDArray[np.integer]
+    distance_scale: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BaselineRun:
     """A baseline after some steps.
@@ -55,6 +64,8 @@ class BaselineRun:
     forwards : int
         What the steps have cost, in inferences of their batch: 3 for a step of backpropagation in any scope,
         `forwards_of_a_step` for one of forward gradients.
+    prototypes : Prototypes or None
+        How features are classified, if the network ends in them.
     quantized : Graph or None
         For `qat_*`: the quantized Graph with the parameters as its integers. Its 8-bit logits saturate where
         training has grown them beyond the calibrated range; accumulators do not.
@@ -67,12 +78,23 @@ class BaselineRun:
     batch: int
     forwards: int
     quantized: Graph | None = None
+    prototypes: Prototypes | None = None
 
-    def predict(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the logits float32 [n, classes] of x [n, ...input shape], n >= 1."""
-        output = last_fully_connected(self.network.graph).output
-        logits: NDArray[np.float32] = self.network.activations(self.parameters, x, [output])[output].numpy()
-        return logits
+    def predict(self, x: NDArray[Any]) -> NDArray[np.floating]:
+        """Return the logits [n, classes] of x [n, ...input shape], n >= 1.
+
+        Prototypes are those of the features as they now are.
+        """
+        if self.prototypes is None:
+            return self._activations(x, last_fully_connected(self.network.graph).output)
+        output, (support, labels, scale) = self.network.graph.outputs[0], self.prototypes
+        return prototype_logits(
+            self._activations(x, output), self._activations(support, output), labels, scale
+        )
+
+    def _activations(self, x: NDArray[Any], name: str) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = self.network.activations(self.parameters, x, [name])[name].numpy()
+        return found
 
     def accuracy(self, x: NDArray[Any], y: NDArray[np.integer]) -> float:
         """Return the share of samples, in 0..1, whose largest logit is that of the label y int [n]."""
@@ -98,6 +120,7 @@ def run_baseline(
     momentum: float = 0.9,
     last: int | None = None,
     whole_head: bool = False,
+    distance_scale: float | None = None,
     config: TrainerConfig | None = None,
     on_step: OnBaselineStep | None = None,
 ) -> BaselineRun:
@@ -124,6 +147,9 @@ def run_baseline(
         "constant" or "linear" (backpropagation falls step by step, forward gradients in 64 stairs).
     optimizer, momentum, last, whole_head
         For `bp_*` and `qat_*`, see `adapt_backprop`.
+    distance_scale
+        The Graphs end in features, which are classified by distance to the class means of x: those of the
+        batch, each sample left out of its own, while training (not for `*_lp`, `qat_*`).
     config
         Further settings of `ff_*`; None takes those of the integer method of that name (`METHODS`). Where
         rows are split, it gets as many directions as fit the batch.
@@ -146,21 +172,25 @@ def run_baseline(
     if name not in BASELINES:
         raise InputError(f"name must be one of {', '.join(BASELINES)}, not {name!r}")
     folded = fold_batch_norm(graph)
+    prototypes = None if distance_scale is None else Prototypes(x, y, distance_scale)
     if name in _FORWARD:
         if last is not None or whole_head:
             raise InputError(f"last and whole_head are choices of backpropagation; {name} has none of them")
         settings = _settings(name, config, learning_rate, seed, schedule)
-        return _run_forward(name, folded, quantized, x, y, steps, settings, batch, on_step)
+        return _run_forward(name, folded, quantized, x, y, steps, settings, batch, prototypes, on_step)
     if config is not None:
         raise InputError(f"config is for forward gradients; {name} has none")
     simulated = name in _SIMULATED
+    if simulated and prototypes is not None:
+        raise InputError(f"distance_scale is not for {name}, whose classifier is a layer that rounds as well")
     rounding = FakeQuantization(quantized) if simulated else None
     network = TorchNetwork(simulated_graph(folded, quantized) if simulated else folded, rounding)
     size = min(len(y), LARGEST_BATCH) if batch is None else batch
 
     def run(done: int, parameters: Parameters) -> BaselineRun:
         integers = quantized_with(quantized, parameters) if simulated else None
-        return BaselineRun(name, parameters, network, done, size, FORWARDS_OF_BACKPROP * done, integers)
+        forwards = FORWARDS_OF_BACKPROP * done
+        return BaselineRun(name, parameters, network, done, size, forwards, integers, prototypes)
 
     parameters = adapt_backprop(
         network.graph,
@@ -176,6 +206,7 @@ def run_baseline(
         schedule=schedule,
         last=last,
         whole_head=whole_head,
+        distance_scale=distance_scale,
         simulation=rounding,
         on_step=None if on_step is None else lambda done, now: on_step(run(done, now)),
     )
@@ -207,14 +238,18 @@ def _run_forward(
     steps: int,
     config: TrainerConfig,
     batch: int | None,
+    prototypes: Prototypes | None,
     on_step: OnBaselineStep | None,
 ) -> BaselineRun:
     config, size = batch_of(config, len(y), batch)
-    trainer, network = FloatForward(graph, lower(quantized), config, size), TorchNetwork(graph)
+    scale = None if prototypes is None else prototypes.distance_scale
+    trainer = FloatForward(graph, lower(quantized), config, size, distance_scale=scale)
+    network = TorchNetwork(graph)
 
     def run() -> BaselineRun:
         done = trainer.steps_taken
-        return BaselineRun(name, trainer.parameters(), network, done, size, trainer.forwards * done)
+        forwards = trainer.forwards * done
+        return BaselineRun(name, trainer.parameters(), network, done, size, forwards, prototypes=prototypes)
 
     trainer.fit(x, y, steps, None if on_step is None else lambda _: on_step(run()))
     return run()

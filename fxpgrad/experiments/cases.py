@@ -16,6 +16,7 @@ from fxpgrad.errors import InputError
 from fxpgrad.experiments.adapt import unwritable_constants
 from fxpgrad.experiments.backprop import graph_parameters, with_gains
 from fxpgrad.experiments.evaluate import class_count
+from fxpgrad.experiments.few_shot import prototype_classifier
 from fxpgrad.experiments.kinds import FEW_SHOT_FILES, shift_of_file
 from fxpgrad.experiments.preset import Preset
 from fxpgrad.graph.graph import Graph
@@ -52,6 +53,10 @@ class Case:
     train_y, test_y : int32 [n]
     graph : Graph or None
         The float network, batch norms folded; None for a model file.
+    backbone : Graph or None
+        Of few-shot tasks: the same without its head, ending in features.
+    distance_scale : float
+        Its factor of squared distances.
     ranges : mapping or None
         Of its activations.
     file : Program or None
@@ -72,6 +77,8 @@ class Case:
     test_y: NDArray[np.int32]
     graph: Graph | None = None
     ranges: Ranges | None = None
+    backbone: Graph | None = None
+    distance_scale: float = 0.0
     file: Program | None = None
     tflite: bytes = b""
     alignment: Alignment | None = None
@@ -83,15 +90,26 @@ class Case:
         """Inferences of each training sample that have been spent already."""
         return 0.0 if self.alignment is None else self.alignment.forwards / len(self.train_y)
 
-    def quantized(self, weight_bits: int) -> Graph:
-        """Return the quantized Graph with weights of so many bits."""
-        if self.graph is None or self.ranges is None:
-            raise InputError("a model file has no float network: baselines need one")
-        return quantize_graph(self.graph, self.ranges, weight_bits, headroom=_HEADROOM[weight_bits])
+    def float_graph(self, loss: str) -> Graph:
+        """Return the float Graph that a loss is computed from: it ends in logits, or in features."""
+        graph = self.graph if loss == "head" else self.backbone
+        if graph is None:
+            raise InputError("a model file has no float network: baselines and prototypes need one")
+        return graph
 
-    def program(self, weight_bits: int) -> Program:
-        """Return the Program with weights of so many bits."""
-        return lower(self.quantized(weight_bits)) if self.file is None else self.file
+    def quantized(self, weight_bits: int, loss: str = "head") -> Graph:
+        """Return that Graph, quantized, with weights of so many bits."""
+        graph, ranges = self.float_graph(loss), self.ranges or {}
+        return quantize_graph(graph, ranges, weight_bits, headroom=_HEADROOM[weight_bits])
+
+    def program(self, weight_bits: int, loss: str = "head") -> Program:
+        """Return the Program of that Graph, or the model file's."""
+        return lower(self.quantized(weight_bits, loss)) if self.file is None else self.file
+
+    def with_prototypes(self, backbone: Program, weight_bits: int) -> Program:
+        """Put the classifier by the prototypes of the samples to adapt by on a Program ending in features."""
+        x = self.integers(backbone, self.train_x)
+        return prototype_classifier(backbone, x, self.train_y, self.distance_scale, weight_bits)
 
     def integers(self, program: Program, x: NDArray[Any]) -> NDArray[Any]:
         """Return samples in the Program's input integers."""
@@ -181,7 +199,10 @@ def _few_shot(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, al
     logits = 2 * scale * features @ prototypes.T - scale * (prototypes**2).sum(axis=1)
     ranges = {**ranges, headed.outputs[0]: (float(logits.min()), float(logits.max()))}
     parts = episode.support_x, episode.support_y, episode.query_x, episode.query_y
-    return Case(*parts, headed, ranges, alignment=alignment, alignment_seconds=seconds)
+    return Case(
+        *parts, headed, ranges, backbone=graph, distance_scale=scale, alignment=alignment,
+        alignment_seconds=seconds,
+    )  # fmt: skip
 
 
 @functools.cache

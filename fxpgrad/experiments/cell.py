@@ -31,7 +31,7 @@ from fxpgrad.program.program import Program
 from fxpgrad.program.threads import run_on_threads
 from fxpgrad.trainer.alignment import Layers
 from fxpgrad.trainer.config import TrainerConfig
-from fxpgrad.trainer.objective import LinearCrossEntropy
+from fxpgrad.trainer.objective import LinearCrossEntropy, Objective, PrototypeCrossEntropy
 from fxpgrad.trainer.trainer import Trainer
 from fxpgrad.trainer.window import measure_window
 
@@ -67,6 +67,7 @@ def settings_of(preset: Preset, cell: Cell) -> Record:
         **({"probe": True} if "epsilon" in cell.method.probe else {}),
         **({"find_head_rate": True} if "head_rate" in cell.method.probe else {}),
         **({"align": cell.method.align} if cell.method.align else {}),
+        **({"loss": cell.method.loss} if cell.method.loss != "head" else {}),
         "trainer": cell.method.trainer,
         "rate_of": cell.method.rate_of,
         "options": cell.method.options,
@@ -99,12 +100,14 @@ def _versions(method: MethodPreset) -> dict[str, str]:
     return {name: metadata.version(name) for name in names}
 
 
-def _accuracy(case: Case, program: Program) -> float:
+def _accuracy(case: Case, method: MethodPreset, program: Program) -> float:
     """Return the accuracy on the data to judge on, by the last layer's int32 accumulators times their scales.
 
     A file is judged by its own output. Elsewhere the int8 logits, whose range is that of the network before
     it was adapted, would add ties that are no method's fault.
     """
+    if method.loss == "prototypes":
+        program = case.with_prototypes(program, method.weight_bits)
     x = case.integers(program, case.test_x)
     if case.file is not None:
         return evaluate(program, x, case.test_y, batch=_ROWS).accuracy
@@ -116,8 +119,8 @@ def _accuracy(case: Case, program: Program) -> float:
 
 
 def _untrained(case: Case, method: MethodPreset) -> Record:
-    program = case.program(method.weight_bits)
-    accuracy = _accuracy(case, program)
+    program = case.program(method.weight_bits, method.loss)
+    accuracy = _accuracy(case, method, program)
     return {
         "accuracy": accuracy, "forwards_done": case.spent, "steps": 0, "samples": len(case.test_y),
         "curve": [], "cpu_seconds": round(case.alignment_seconds, 3), **_witness(case, {}),
@@ -144,8 +147,8 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
     config = cell.method.config(cell.rate, cell.seed)
     config, batch = batch_of(config, len(case.train_y), min(preset.batch, len(case.train_y)))
     budget = preset.forwards * cell.method.times - case.spent
-    whole = case.program(cell.method.weight_bits)
-    form = with_accumulator_output(without_softmax(whole))
+    whole = case.program(cell.method.weight_bits, cell.method.loss)
+    form, objective = _objective(case, cell.method, whole)
     x = case.integers(whole, case.train_x)
     curve, watch, searched = [], Stopwatch(case.alignment_seconds), 0.0
     try:
@@ -153,7 +156,7 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
             config = _with_probed_epsilon(form, config, x, case, batch)
         if "head_rate" in cell.method.probe:
             config, searched = _with_searched_head_rate(form, config, x, case, batch, budget)
-        trainer = Trainer(form, config, LinearCrossEntropy(), batch, frozen=case.frozen)
+        trainer = Trainer(form, config, objective, batch, frozen=case.frozen)
     except TrainingError as error:  # nothing could be learned: the network stays as it is
         return {**_untrained(case, cell.method), "stopped": str(error), "config": asdict(config)}
 
@@ -167,7 +170,7 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
         if trainer.steps_taken in points:
             seconds = watch.seconds
             with watch.paused():
-                curve.append([round(done(), 4), seconds, _accuracy(case, trainer.adapted())])
+                curve.append([round(done(), 4), seconds, _accuracy(case, cell.method, trainer.adapted())])
 
     record: Record = {"stopped": ""}
     losses: list[float] = []
@@ -182,7 +185,7 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
     after = trainer.write_into(whole)
     tenth = max(1, len(losses) // 10)
     return record | {
-        "accuracy": _accuracy(case, after),
+        "accuracy": _accuracy(case, cell.method, after),
         "samples": len(case.test_y),
         "steps": trainer.steps_taken,
         "forwards_done": done(),
@@ -194,6 +197,13 @@ def _by_integers(preset: Preset, cell: Cell, case: Case) -> Record:
         "curve": curve,
         **_witness(case, trainer.trained_layers()),
     }
+
+
+def _objective(case: Case, method: MethodPreset, program: Program) -> tuple[Program, Objective]:
+    """Return a Program in the form that is trained, and what reads its output."""
+    if method.loss == "prototypes":
+        return program, PrototypeCrossEntropy(int(case.train_y.max()) + 1, case.distance_scale)
+    return with_accumulator_output(without_softmax(program)), LinearCrossEntropy()
 
 
 def _with_probed_epsilon(
@@ -218,8 +228,8 @@ def _with_searched_head_rate(
 
 def _by_baseline(preset: Preset, cell: Cell, case: Case) -> Record:
     method, samples = cell.method, len(case.train_y)
-    if cell.rate is None or case.graph is None:
-        raise InputError(f"method {method.name!r}: a baseline needs a rate, and a task with a float network")
+    if cell.rate is None:
+        raise InputError(f"method {method.name!r}: a baseline needs a rate")
     batch, forwards = min(preset.batch, samples), preset.forwards * method.times - case.spent
     extra: dict[str, Any] = dict(method.options)
     if method.baseline.startswith("ff_"):
@@ -228,7 +238,10 @@ def _by_baseline(preset: Preset, cell: Cell, case: Case) -> Record:
         extra |= {"config": config, "schedule": config.schedule}
     else:
         steps = max(1, round(forwards * samples / (FORWARDS_OF_BACKPROP * batch)))
-    points, curve, quantized = _points(preset, steps), [], case.quantized(method.weight_bits)
+    points, curve, quantized = _points(preset, steps), [], case.quantized(method.weight_bits, method.loss)
+    graph = case.float_graph(method.loss)
+    if method.loss == "prototypes":
+        extra["distance_scale"] = case.distance_scale
     watch = Stopwatch(case.alignment_seconds)
 
     def measure(run: BaselineRun) -> None:
@@ -239,10 +252,9 @@ def _by_baseline(preset: Preset, cell: Cell, case: Case) -> Record:
                 curve.append([round(case.spent + run.forwards * batch / samples, 4), seconds, accuracy])
 
     def run_for(steps: int) -> BaselineRun:
-        assert case.graph is not None
         assert cell.rate is not None
         return run_baseline(
-            method.baseline, case.graph, quantized, case.train_x, case.train_y, steps, cell.rate,
+            method.baseline, graph, quantized, case.train_x, case.train_y, steps, cell.rate,
             batch=batch, seed=cell.seed, on_step=measure if points else None, **extra,
         )  # fmt: skip
 

@@ -282,7 +282,7 @@ def _run_task(
     episode = task_episode(settings, index)
     integers = to_integers(program, episode)
     seed = settings.seed * _TASKS_PER_SEED + index
-    classifier = prototype_classifier(program, integers, scale)
+    classifier = prototype_classifier(program, integers.support_x, integers.support_y, scale)
     zero_shot = accuracy(classifier, integers.query_x, integers.query_y)
     meter.add(1)
     lp_config = replace(settings.ff_lp, scope="lp", seed=seed)

@@ -52,17 +52,22 @@ def to_integers(program: Program, episode: Episode) -> IntegerEpisode:
     )
 
 
-def prototype_classifier(backbone: Program, episode: IntegerEpisode, distance_scale: float) -> Program:
-    """Put the ProtoNet classifier of the support set on the backbone, as a linear head.
+def prototype_classifier(
+    backbone: Program,
+    support_x: NDArray[Any],
+    support_y: NDArray[np.int32],
+    distance_scale: float,
+    weight_bits: int = 16,
+) -> Program:
+    """Put the ProtoNet classifier of a support set (the Program's input integers) on it, as a linear head.
 
     -s * |f - p|^2 = 2 s p.f - s |p|^2 up to a term that is the same for all classes.
     """
     info = backbone.tensors[backbone.outputs[0]]
-    features = (run_program(backbone, episode.support_x).astype(np.float64) - info.zero_point) * info.scale
-    prototypes = class_prototypes(features, episode.support_y)
-    return attach_linear_head(
-        backbone, 2 * distance_scale * prototypes, -distance_scale * (prototypes**2).sum(axis=1)
-    )
+    features = (run_program(backbone, support_x).astype(np.float64) - info.zero_point) * info.scale
+    prototypes = class_prototypes(features, support_y)
+    weights, bias = 2 * distance_scale * prototypes, -distance_scale * (prototypes**2).sum(axis=1)
+    return attach_linear_head(backbone, weights, bias, weight_bits=weight_bits)
 
 
 def accuracy(program: Program, x: NDArray[Any], y: NDArray[np.int32]) -> float:
@@ -100,7 +105,7 @@ def adapt_prototypes(
     objective = PrototypeCrossEntropy(ways, distance_scale)
     trainer = Trainer(backbone, config, objective, len(episode.support_x))
     report = trainer.fit(episode.support_x, episode.support_y, steps, on_step)
-    classifier = prototype_classifier(trainer.adapted(), episode, distance_scale)
+    classifier = prototype_classifier(trainer.adapted(), episode.support_x, episode.support_y, distance_scale)
     digest = constants_sha256({item.name: item.values for item in trainer.trainables})
     score = accuracy(classifier, episode.query_x, episode.query_y)
     return Adaptation(score, classifier, report, digest, trainer.scratch_bytes)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.backprop import Parameters, check_samples, graph_parameters, with_gains
 from fxpgrad.experiments.float_values import Directions, Z, float_values
+from fxpgrad.experiments.prototypes import features_node, leave_one_out_logits, require_whole_classes
 from fxpgrad.experiments.scopes import last_fully_connected, weighted_nodes
 from fxpgrad.experiments.torch_network import TorchNetwork
 from fxpgrad.experiments.torch_operators import import_torch
@@ -57,6 +58,9 @@ class FloatForward:
         Samples per step.
     frozen : set of str
         Names of the Program's constants that are not trained.
+    distance_scale : float, optional
+        The Graph ends in features, and logits are distances to the class means of the batch times this
+        (`prototypes.leave_one_out_logits`).
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class FloatForward:
         batch: int,
         *,
         frozen: frozenset[str] = frozenset(),
+        distance_scale: float | None = None,
     ) -> None:
         if config.composed or config.scalar != "sign" or config.blocks != 1:
             raise InputError(
@@ -74,24 +79,29 @@ class FloatForward:
                 "masks, momentum, centres or weight decay"
             )
         self.graph, self.config, self.batch = graph, config, batch
-        form = with_accumulator_output(without_softmax(program))
+        if distance_scale is not None and (config.head == "exact" or config.rows == "split"):
+            raise InputError("a prototype classifier has no exact head, and its loss needs all rows at once")
+        form = with_accumulator_output(without_softmax(program)) if distance_scale is None else program
         self.items = float_values(graph, form, config, frozen)
         if config.rows == "split" and self.items and batch % config.num_directions:
             raise InputError(f"a batch of {batch} cannot be split evenly among {config.num_directions}")
         self._directions = Directions(self.items, config)
-        self._network, self._head = TorchNetwork(graph), last_fully_connected(graph)
+        self._network, self._distance_scale = TorchNetwork(graph), distance_scale
+        self._head = last_fully_connected(graph) if distance_scale is None else features_node(graph)
         self._start = graph_parameters(graph)
-        call = form.calls[-1]
-        self._least = form.tensors[call.inputs[0]].scale ** 2  # of a squared feature vector: as the trainer
+        self._least = (
+            form.tensors[form.calls[-1].inputs[0]].scale ** 2
+        )  # of a squared feature vector: as the trainer
         roles = _ROLES if config.train_bias else _ROLES[:1]
         self._constants = {
             node.name: dict(zip(_ROLES, node.inputs[-2:], strict=True))
             for node in weighted_nodes(graph, self._head)
         }
+        exact = self._constants[self._head.name] if config.head == "exact" else {}
         self._exact = {
             role: self._start[name].copy()
-            for role, name in self._constants[self._head.name].items()
-            if config.head == "exact" and role in roles and call.constants[role] not in frozen
+            for role, name in exact.items()
+            if role in roles and form.calls[-1].constants[role] not in frozen
         }
         self._size = 0.0  # mean squared length of a feature vector of the first step
         self.rate, self.steps_taken = 1.0, 0
@@ -104,7 +114,7 @@ class FloatForward:
     def cut(self, x: NDArray[Any]) -> dict[str, Any]:
         """Return what is computed once for all samples x [n, ...]: `step` takes rows of it."""
         layers = {item.node for item in self.items} | {self._head.name}
-        names = {name for layer in layers for name in self._constants[layer].values()}
+        names = {name for layer in layers & set(self._constants) for name in self._constants[layer].values()}
         return self._network.activations(self._start, x, self._network.cut(names, self._head.output, len(x)))
 
     def step(self, values: Mapping[str, Any], labels: NDArray[np.integer]) -> FloatStep:
@@ -134,6 +144,8 @@ class FloatForward:
     ) -> tuple[FloatStep, ...]:
         """Take `steps` steps on batches of x float32 [n, ...] and y int [n]: the trainer's own batches."""
         check_samples(self.graph, self._head, x, y)
+        if self._distance_scale is not None:
+            require_whole_classes(y, self.batch)
         if len(x) < self.batch:
             raise InputError(f"{len(x)} samples cannot fill a batch of {self.batch}; use a smaller batch")
         values, done = self.cut(x), []
@@ -206,6 +218,10 @@ class FloatForward:
         parameters = {name: torch.as_tensor(value) for name, value in parameters.items()}
         parameters |= {name: torch.as_tensor(value) for name, value in self._exact_by_name().items()}
         gains = {name: torch.as_tensor(value) for name, value in gains.items()}
+        if self._distance_scale is not None:
+            features = self._network.run(parameters, values, self._head.output, gains).double()
+            logits = leave_one_out_logits(features, target, self._distance_scale)
+            return torch.nn.functional.cross_entropy(logits, target, reduction="none")
         features = self._network.run(parameters, values, self._head.inputs[0], gains)
         known = {self._head.inputs[0]: features}
         logits = self._network.run(parameters, known, self._head.output, gains).double()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fxpgrad.errors import InputError
-from fxpgrad.experiments.method_preset import require_known
+from fxpgrad.experiments.method_preset import MethodPreset, require_known
 from fxpgrad.experiments.preset import Preset
 from fxpgrad.tasks.corruptions import CORRUPTIONS, SEVERITIES
 from fxpgrad.tasks.few_shot_data import SPLITS
@@ -112,13 +112,28 @@ def check_keys(preset: Preset) -> None:
         missing = [key for key in axes if table and key not in table]
         if missing:
             raise InputError(f"{where} has no axis {missing[0]!r} in its {name}")
-    if preset.kind == "file":
-        for method in preset.methods:
-            if method.baseline:
-                raise InputError(
-                    f"{where}: method {method.name!r} is a baseline, and a model file has no float network "
-                    "for it; leave it out"
-                )
+    for method in preset.methods:
+        _check_method(preset, method, f"{where}: method {method.name!r}")
+
+
+def _check_method(preset: Preset, method: MethodPreset, where: str) -> None:
+    """Raise `InputError` for a method that the preset's kind cannot run."""
+    if preset.kind == "file" and method.baseline:
+        raise InputError(f"{where} is a baseline, and a model file has no float network for it; leave it out")
+    if method.loss != "prototypes":
+        return
+    if preset.kind != "few_shot":
+        raise InputError(f"{where} has the loss 'prototypes', which is for few-shot tasks")
+    samples = preset.data["ways"] * preset.data["shots"]
+    if preset.data["shots"] < 2:
+        raise InputError(
+            f"{where} leaves each sample out of its own class, which needs 2 shots or more; got 1"
+        )
+    if preset.batch < samples:
+        raise InputError(
+            f"{where} takes class means of its batch, which must hold all {samples} samples to adapt by; "
+            f"batch is {preset.batch}"
+        )
 
 
 def require_files(preset: Preset, task: Mapping[str, Any], folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
 from fxpgrad.errors import InputError
 from fxpgrad.experiments.baselines import BASELINES
@@ -13,6 +13,7 @@ from fxpgrad.graph.attributes import nearest
 from fxpgrad.trainer.config import TrainerConfig
 
 MOST_TASKS = 10**6
+Loss = Literal["head", "prototypes"]
 _NUMBERS = (int, float)
 _OPTIONS = {"optimizer": "str", "momentum": "float", "last": "int", "whole_head": "bool", "schedule": "str"}
 
@@ -37,6 +38,10 @@ class MethodPreset:
         Which setting of the trainer a rate is.
     probe : list of {"epsilon", "head_rate"}
         Take epsilon from a window that is measured first; search the exact head's rate first, as adapt does.
+    loss : {"head", "prototypes"}
+        Cross-entropy of the last layer's logits; or, in few-shot tasks, of distances to the class means of
+        the batch, each sample left out of its own (ProtoNet): then there is no head, and the network that
+        comes out is judged by its new prototypes.
     align : int
         Align layers first (`fxpgrad.trainer.alignment`), on so many training samples without their labels.
     trainer : dict
@@ -55,6 +60,7 @@ class MethodPreset:
     rates: list[float] = field(default_factory=list)
     rate_of: str = "learning_rate"
     probe: list[str] = field(default_factory=list)
+    loss: str = "head"
     align: int = 0
     trainer: dict[str, Any] = field(default_factory=dict)
     sweep: dict[str, Any] = field(default_factory=dict)
@@ -90,6 +96,24 @@ class MethodPreset:
                 raise InputError(f"{where}: {error}") from error
         if not self.sweep:  # else its methods are checked, one by one
             self._check_probe(where, config)
+            self._check_loss(where, config)
+
+    def _check_loss(self, where: str, config: TrainerConfig) -> None:
+        if self.loss not in get_args(Loss):
+            raise InputError(f"{where}: loss must be one of {', '.join(get_args(Loss))}; got {self.loss!r}")
+        if self.loss == "head":
+            return
+        scope = self.baseline.split("_", 1)[1] if self.baseline else config.scope
+        if self.probe or self.baseline.startswith("qat_") or scope not in ("ft", "affine", "last_k"):
+            raise InputError(
+                f"{where}: the loss 'prototypes' is for the scopes ft, affine and last_k of the trainer, of "
+                "bp_ and of ff_ baselines, without probe"
+            )
+        if config.head == "exact" or config.rows == "split" or self.options.get("whole_head"):
+            raise InputError(
+                f"{where}: the loss 'prototypes' has no head and needs all rows at once: head 'forward', "
+                "rows 'shared', and no whole_head"
+            )
 
     def _check_probe(self, where: str, config: TrainerConfig) -> None:
         for name in self.probe:
@@ -141,7 +165,7 @@ class MethodPreset:
                 MethodPreset(
                     f"{self.name} {text}", f"{self.title or self.name}, {text}", self.baseline,
                     self.weight_bits, self.times, self.rates, self.rate_of, self.probe,
-                    self.align, {**self.trainer, **chosen}, {}, self.options,
+                    self.loss, self.align, {**self.trainer, **chosen}, {}, self.options,
                 )
             )  # fmt: skip
         return methods

@@ -92,7 +92,7 @@ def test_zero_shot_is_the_prototype_classifier_of_each_task(without_torch):
     wanted = []
     for index in range(QUICK.tasks):
         episode = to_integers(program, task_episode(QUICK, index))
-        classifier = prototype_classifier(program, episode, distance_scale())
+        classifier = prototype_classifier(program, episode.support_x, episode.support_y, distance_scale())
         wanted.append(accuracy(classifier, episode.query_x, episode.query_y))
     result = run_demo(QUICK).results[0]
     assert result.accuracies == tuple(wanted)

@@ -208,6 +208,66 @@ def test_nonsense_is_refused_before_anything_runs(tmp_path, old, new, message):
         check_keys(load_preset(path))
 
 
+PROTOTYPES = """
+title = "t"
+kind = "few_shot"
+forwards = 6
+batch = 10
+data = { ways = 5, shots = 2, queries = 3 }
+tasks = { set = ["omniglot"], net = ["bundled"], split = ["novel"], task = 1 }
+[[methods]]
+name = "ff"
+loss = "prototypes"
+rates = [1e-3]
+weight_bits = 16
+trainer = { scope = "ft" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("title", "title", ""),
+        ('"prototypes"', '"prototype"', "loss must be one of head, prototypes; got 'prototype'"),
+        ('"ft"', '"lp"', "is for the scopes ft, affine and last_k"),
+        ('"ft"', '"lp", head = "exact"', "is for the scopes ft, affine and last_k"),
+        ('"ft"', '"affine", head = "exact"', "has no head and needs all rows at once"),
+        ('"ft"', '"affine", rows = "split"', "has no head and needs all rows at once"),
+        ("rates", 'probe = ["epsilon"]\nrates', "without probe"),
+        ("trainer = { scope", 'baseline = "qat_ft"\n# { scope', "of bp_ and of ff_ baselines"),
+        ("trainer = { scope", 'baseline = "bp_lp"\n# { scope', "is for the scopes ft, affine and last_k"),
+        (
+            "trainer = { scope",
+            'baseline = "bp_affine"\noptions = { whole_head = true }\n#',
+            "and no whole_head",
+        ),
+        ("batch = 10", "batch = 9", "which must hold all 10 samples to adapt by; batch is 9"),
+        ("shots = 2", "shots = 1", "needs 2 shots or more; got 1"),
+    ],
+)
+def test_the_loss_of_prototypes_is_for_what_has_them(tmp_path, old, new, message):
+    assert old in PROTOTYPES
+    path = written(tmp_path, PROTOTYPES.replace(old, new, 1))
+    if not message:
+        check_keys(load_preset(path))
+        return
+    with pytest.raises(InputError, match=message):
+        check_keys(load_preset(path))
+
+
+def test_the_loss_of_prototypes_is_not_for_files(tmp_path):
+    text = GOOD.replace("rates = [1e-3]", 'rates = [1e-3]\nloss = "prototypes"')
+    with pytest.raises(InputError, match="'prototypes', which is for few-shot tasks"):
+        check_keys(load_preset(written(tmp_path, text)))
+
+
+def test_only_a_loss_that_is_not_the_usual_one_is_in_a_key(tmp_path):
+    for text, wanted in ((PROTOTYPES, "prototypes"), (PROTOTYPES.replace('loss = "prototypes"', ""), None)):
+        preset = load_preset(written(tmp_path, text))
+        settings = settings_of(preset, Cell("test", preset.methods[0], {}, 0, 1e-3))
+        assert settings.get("loss") == wanted
+
+
 def test_quick_must_be_a_table(tmp_path):
     with pytest.raises(InputError, match="quick must be a table; got 3"):
         load_preset(written(tmp_path, "quick = 3\n" + GOOD.replace("[quick]", "[data]")))
