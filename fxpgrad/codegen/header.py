@@ -93,7 +93,8 @@ def _meaning(argument: CArgument) -> str:
     axes = " ".join(spec.shape)
     if (spec.low, spec.high) == INT_RANGES[spec.dtype]:
         return axes
-    return f"{axes}, in [{spec.low}, {spec.high}]"
+    others = f", 0 or from {spec.least}" if spec.least else ""
+    return f"{axes}, in [{spec.low}, {spec.high}]{others}"
 
 
 def _range(argument: CArgument) -> str:

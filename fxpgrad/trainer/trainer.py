@@ -205,8 +205,7 @@ class Trainer:
     def apply(self, scalars: tuple[int, ...]) -> tuple[int, int]:
         """Take the step that the scalars mean, without any inference; return (moved, clipped) values.
 
-        scalars: for each direction -1, 0 or 1, or a magnitude. This is also how a recorded run is replayed
-        (an exact head apart, whose step depends on the data).
+        scalars: for each direction -1, 0 or 1, or a magnitude. `replay` takes a whole run so.
         """
         most = 4 * magnitude_unit(self.config) if self.config.scalar == "magnitude" else 1
         if len(scalars) != self.config.num_directions or max(map(abs, scalars)) > most:
@@ -264,7 +263,7 @@ class Trainer:
         for number in range(steps):
             rate = rate_of_step(self.config, number, steps)
             if rate != last:
-                self._set_rate(rate)
+                self.set_rate(rate)
                 last = rate
             rows = rows_of_step(self.config.seed, self.steps_taken, len(x), self.batch)
             try:
@@ -295,7 +294,8 @@ class Trainer:
         head = [] if self._head is None else list(self._head.values.values())
         return [item.values for item in self.trainables] + head
 
-    def _set_rate(self, rate: float) -> None:
+    def set_rate(self, rate: float) -> None:
+        """Take the next steps at a share of the learning rate, in (0, 1]; `fit` does so by its schedule."""
         for item in self.trainables:
             item.set_rate(rate)
         if self._head is not None:

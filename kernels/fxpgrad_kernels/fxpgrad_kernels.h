@@ -1126,7 +1126,7 @@ void fxp_align_channels(
     const int64_t *moments, /* 3 C, in [-140737488355328, 140737488355328] */
     const int64_t *target, /* 3 C, in [-140737488355328, 140737488355328] */
     const int32_t *bias, /* C, in [-2147483647, 2147483647] */
-    const int32_t *multiplier, /* C, in [0, 2147483647] */
+    const int32_t *multiplier, /* C, in [0, 2147483647], 0 or from 1073741824 */
     const int32_t *shift, /* C, in [-31, 30] */
     int32_t *gain, /* G, in [0, 2147483647] */
     int32_t *new_bias, /* C, in [-2147483647, 2147483647] */
@@ -1231,7 +1231,7 @@ void fxp_descend_b32(
 
 /* Returns how many channels' gains were cut to their range. */
 int64_t fxp_scale_multipliers(
-    const int32_t *multiplier, /* C, in [0, 2147483647] */
+    const int32_t *multiplier, /* C, in [0, 2147483647], 0 or from 1073741824 */
     const int32_t *shift, /* C, in [-28, 29] */
     const int32_t *gain, /* G */
     int32_t *new_multiplier, /* C, in [0, 2147483647] */

@@ -29,7 +29,7 @@ class Argument:
     """One argument of a kernel.
 
     `shape` holds one letter (or product of letters) per axis and is empty for a scalar;
-    `low` and `high` bound every element, inclusive.
+    `low` and `high` bound every element, inclusive; one that is not 0 is of at least the magnitude `least`.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Argument:
     shape: tuple[str, ...]
     low: int
     high: int
+    least: int = 0
 
     def example(self) -> Any:
         """Return a smallest value of the right type: what the compiler needs to know."""
@@ -47,7 +48,13 @@ class Argument:
 
 
 def array(
-    name: str, role: Role, dtype: str, shape: str, low: int | None = None, high: int | None = None
+    name: str,
+    role: Role,
+    dtype: str,
+    shape: str,
+    low: int | None = None,
+    high: int | None = None,
+    least: int = 0,
 ) -> Argument:
     """Describe an array argument; `shape` is written "B H W C", the range defaults to the type's."""
     lowest, highest = INT_RANGES[dtype]
@@ -58,6 +65,7 @@ def array(
         tuple(shape.split()),
         lowest if low is None else low,
         highest if high is None else high,
+        least,
     )
 
 

@@ -12,6 +12,7 @@ from fxpgrad.program.execute import run_program
 from fxpgrad.program.program import constants_sha256
 from fxpgrad.trainer.config import TrainerConfig, forwards_of_a_step
 from fxpgrad.trainer.objective import LinearCrossEntropy
+from fxpgrad.trainer.replay import replay
 from fxpgrad.trainer.scopes import make_trainables
 from fxpgrad.trainer.trainer import Trainer
 from fxpgrad_kernels.random.distributions import direction_table
@@ -83,10 +84,9 @@ def test_threads_and_pairing_change_nothing(name):
 def test_a_run_replays_from_its_scalars(name):
     trainer, report = trained(name)
     program, _, _ = image_program(bits_of(name))
-    replay = Trainer(program, trainer.config, LinearCrossEntropy(), trainer.batch)
-    for step in report.steps:
-        replay.apply(step.scalars)
-    assert digest(replay) == digest(trainer)
+    again = Trainer(program, trainer.config, LinearCrossEntropy(), trainer.batch)
+    replay(again, [step.scalars for step in report.steps])
+    assert digest(again) == digest(trainer)
 
 
 @EVERY_PART

@@ -14,6 +14,7 @@ from fxpgrad.program.execute import run_program, run_reference
 from fxpgrad.program.program import Program, constants_sha256
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import LinearCrossEntropy, PrototypeCrossEntropy
+from fxpgrad.trainer.replay import replay
 from fxpgrad.trainer.report import StepReport
 from fxpgrad.trainer.trainable import distribution_code
 from fxpgrad.trainer.trainer import Trainer
@@ -120,17 +121,42 @@ def test_threads_and_pairing_change_no_bit(scope: str, directions: int) -> None:
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize("schedule", ["constant", "linear"])
 @pytest.mark.parametrize("rounding", ["nearest", "stochastic", "floor"])
-def test_a_run_replays_from_its_signs(rounding: str) -> None:
-    config = dataclasses.replace(FAST, rounding=rounding)  # type: ignore[arg-type]
+def test_a_run_replays_from_its_signs(rounding: str, schedule: str) -> None:
+    config = dataclasses.replace(FAST, rounding=rounding, schedule=schedule)  # type: ignore[arg-type]
     program = dense_program()
     x, y = dense_integers(program)
     trainer = Trainer(program, config, LinearCrossEntropy(), len(x))
     report = trainer.fit(x, y, 15)
-    replay = Trainer(program, config, LinearCrossEntropy(), len(x))
-    for step in report.steps:
-        replay.apply(step.scalars)
-    assert _digest(replay) == _digest(trainer)
+    signs = [step.scalars for step in report.steps]
+    again = Trainer(program, config, LinearCrossEntropy(), len(x))
+    replay(again, signs)
+    assert _digest(again) == _digest(trainer)
+    beginning, first = (Trainer(program, config, LinearCrossEntropy(), len(x)) for _ in range(2))
+    replay(beginning, signs[:6], 15)
+    seen: list[str] = []
+    first.fit(x, y, 15, lambda report: seen.append(_digest(first)))
+    assert _digest(beginning) == seen[5]
+
+
+def test_what_cannot_be_replayed_is_refused() -> None:
+    program = dense_program()
+    trainer = Trainer(program, FAST, LinearCrossEntropy(), 8)
+    one = (1,) * FAST.num_directions
+    for scalars, steps, message in (
+        ([one], 0, "steps must be the length of the whole run, 1 or more; got 0"),
+        ([one], 1.5, "got 1.5"),
+        ([(1,) * 9], None, "scalars must be"),
+    ):
+        with pytest.raises(InputError, match=message):
+            replay(trainer, scalars, steps)  # type: ignore[arg-type]
+    trainer.apply(one)
+    with pytest.raises(InputError, match="has taken 1 steps"):
+        replay(trainer, [one])
+    exact = Trainer(program, dataclasses.replace(FAST, scope="lp", head="exact"), LinearCrossEntropy(), 8)
+    with pytest.raises(InputError, match="depend on the data"):
+        replay(exact, [one])
 
 
 def test_linear_probing_moves_the_last_layer_only_and_runs_the_rest_once() -> None:

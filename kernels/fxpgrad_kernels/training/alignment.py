@@ -106,7 +106,7 @@ SPECS = (
             _MOMENTS,
             array("target", "input", "int64", "3 C", -(2**47), 2**47),
             array("bias", "input", "int32", "C", -(2**31) + 1),
-            array("multiplier", "input", "int32", "C", 0),
+            array("multiplier", "input", "int32", "C", 0, least=2**30),
             array("shift", "input", "int32", "C", -31, 30),
             array("gain", "output", "int32", "G", 0),
             array("new_bias", "output", "int32", "C", -(2**31) + 1),

@@ -57,7 +57,7 @@ SPECS = (
         scale_multipliers,
         scale_multipliers_ref,
         (
-            array("multiplier", "input", "int32", "C", 0),
+            array("multiplier", "input", "int32", "C", 0, least=2**30),
             array("shift", "input", "int32", "C", -28, 29),
             array("gain", "input", "int32", "G"),
             array("new_multiplier", "output", "int32", "C", 0),
