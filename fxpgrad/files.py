@@ -70,6 +70,20 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             os.unlink(temporary)
 
 
+def remove_file(path: str | Path) -> None:
+    """Delete a file, if it is there.
+
+    Raises
+    ------
+    StoreError
+        It is a folder, or may not be deleted.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot delete {path}: {error.strerror or error}") from error
+
+
 def check_folder(path: str | Path, *, force: bool = False) -> Path:
     """Return the folder that `write_folder` would write to, after symbolic links.
 

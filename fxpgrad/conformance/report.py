@@ -17,7 +17,7 @@ from fxpgrad.conformance.examine import KINDS, Finding
 from fxpgrad.conformance.reproduction import c_header, python_reproduction
 from fxpgrad.conformance.text_report import printable, text_report
 from fxpgrad.conformance.trace import steps_at
-from fxpgrad.files import make_folder, write_atomically
+from fxpgrad.files import make_folder, remove_file, write_atomically
 from fxpgrad_kernels.registry import kernel_named
 from fxpgrad_kernels.spec import KernelSpec
 
@@ -116,6 +116,8 @@ def as_junit(verdict: Verdict) -> bytes:
 def write_report(verdict: Verdict, folder: str | Path) -> list[Path]:
     """Write report.txt, report.json, junit.xml and, for every finding, a case as .npz, .py and .h.
 
+    Cases that an earlier report left in the folder, of findings that this one has not, are deleted.
+
     Raises
     ------
     StoreError
@@ -148,4 +150,7 @@ def write_report(verdict: Verdict, folder: str | Path) -> list[Path]:
         ).encode()
     for name, content in files.items():
         write_atomically(target / name, content)
+    for name in (f"case_{kind}.{ending}" for kind in KINDS for ending in ("npz", "py", "h")):
+        if name not in files:
+            remove_file(target / name)
     return [target / name for name in files]

@@ -105,6 +105,18 @@ def test_a_folder_holds_a_program_that_shows_it_again(wrong, tmp_path):
     assert "output[0] is 0, must be" in done.stderr
 
 
+def test_cases_of_an_earlier_report_do_not_stay(wrong, right, tmp_path):
+    write_report(wrong, tmp_path)
+    (tmp_path / "case_notes.py").write_text("mine")
+    write_report(right, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("report.txt", "report.json", "junit.xml", "case_notes.py"),
+    }
+    (tmp_path / "case_values.py").mkdir()
+    with pytest.raises(StoreError, match=r"cannot delete .*case_values\.py"):
+        write_report(right, tmp_path)
+
+
 def test_a_folder_that_cannot_be_made_is_an_error(wrong, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot write to"):
