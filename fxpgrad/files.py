@@ -120,9 +120,9 @@ def make_folder(path: str | Path) -> Path:
         It cannot be made, is something else, or can obviously not be written in.
     """
     folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise StoreError(f"cannot write to {path}: it exists and is not a folder")
-    try:
+    try:  # exists() itself fails of a name too long, and below a folder that may not be entered
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(f"cannot write to {path}: it exists and is not a folder")
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot write to {path}: {error.strerror or error}") from error

@@ -139,3 +139,5 @@ def test_a_folder_is_made_with_those_above_it_and_one_that_is_there_stays(tmp_pa
         make_folder(target / "kept")
     with pytest.raises(StoreError, match="cannot write to"):
         make_folder(target / "kept" / "below")
+    with pytest.raises(StoreError, match=r"cannot write to .*: File name too long"):
+        make_folder(tmp_path / ("a" * 300))

@@ -20,6 +20,7 @@ from fxpgrad.experiments.torch_network import Simulation, TorchNetwork, require_
 from fxpgrad.experiments.torch_operators import import_torch, padding_of
 from fxpgrad.graph.graph import Graph, Node
 from fxpgrad.quantize.fold import CHANNEL_AXIS
+from fxpgrad.trainer.objective import require_distance_scale
 
 Parameters = dict[str, NDArray[np.float32]]
 OnStep = Callable[[int, Parameters], None]
@@ -113,6 +114,13 @@ def adapt_backprop(
         Every weight and bias of the Graph, trained or not, by tensor name: pass it to `torch_forward`.
         Factors are multiplied in.
 
+    Raises
+    ------
+    InputError
+        Samples, settings or a distance_scale that do not fit.
+    GraphError
+        The Graph has no layer that makes logits, or does not end in one vector of features.
+
     Notes
     -----
     The result is a function of the arguments for one PyTorch build and one thread count.
@@ -125,9 +133,11 @@ def adapt_backprop(
         raise InputError(f"whole_head goes with scope 'affine' alone, not with {scope!r}")
     if distance_scale is not None and (whole_head or scope == "lp"):
         raise InputError("a prototype classifier has no weights of its own: whole_head, 'lp' train nothing")
+    if distance_scale is not None:
+        require_distance_scale(distance_scale)
     if simulation is not None and scope == "affine":
         raise InputError("factors cannot be rounded to a quantized Graph's steps; choose another scope")
-    check_samples(graph, head, x, y)
+    check_samples(graph, head if distance_scale is None else None, x, y)
     if distance_scale is not None:
         require_whole_classes(y, len(y) if batch is None else batch)
     plan = Descent(steps, learning_rate, optimizer, momentum, schedule, batch, seed)
@@ -235,13 +245,16 @@ def _kept(graph: Graph, node: Node, trained: set[str]) -> dict[str, int]:
     return kept
 
 
-def check_samples(graph: Graph, head: Node, x: Any, y: Any) -> None:
-    """Refuse samples and labels that a Graph ending in `head`, a layer or features, cannot be trained on."""
+def check_samples(graph: Graph, head: Node | None, x: Any, y: Any) -> None:
+    """Refuse samples and labels that a Graph cannot be trained on.
+
+    head: its layer that makes the logits; None where it ends in features, of any number of classes.
+    """
     images, labels, shape = np.asarray(x), np.asarray(y), graph.tensors[graph.inputs[0]].shape
     if images.shape[1:] != shape or len(images) == 0:
         raise InputError(f"x must be at least one sample of shape {shape}, not of shape {images.shape}")
     if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(f"y must hold {len(images)} integer labels, not {labels.dtype} {labels.shape}")
-    classes = graph.tensors[head.output].shape[0] if head.op == "fully_connected" else len(labels)
+    classes = len(labels) if head is None else graph.tensors[head.output].shape[0]
     if labels.min() < 0 or labels.max() >= classes:
         raise InputError(f"y must be in 0..{classes - 1}, but goes from {labels.min()} to {labels.max()}")

@@ -40,7 +40,10 @@ BASELINES = (*_BACKWARD, *_SIMULATED, *_FORWARD)
 
 
 class Prototypes(NamedTuple):
-    """A classifier by squared distances to the class means of labelled samples, times a scale."""
+    """A classifier by squared distances to the class means of labelled samples, times a scale.
+
+    support float [n, ...input shape], labels int [n], distance_scale > 0.
+    """
 
     support: NDArray[Any]
     labels: NDArray[np.integer]
@@ -64,11 +67,11 @@ class BaselineRun:
     forwards : int
         What the steps have cost, in inferences of their batch: 3 for a step of backpropagation in any scope,
         `forwards_of_a_step` for one of forward gradients.
-    prototypes : Prototypes or None
-        How features are classified, if the network ends in them.
     quantized : Graph or None
         For `qat_*`: the quantized Graph with the parameters as its integers. Its 8-bit logits saturate where
         training has grown them beyond the calibrated range; accumulators do not.
+    prototypes : Prototypes or None
+        How features are classified, if the network ends in them.
     """
 
     name: str

@@ -24,6 +24,7 @@ from fxpgrad.graph.graph import Graph
 from fxpgrad.program.head import with_accumulator_output, without_softmax
 from fxpgrad.program.program import Program
 from fxpgrad.trainer.config import TrainerConfig, forwards_of_a_step
+from fxpgrad.trainer.objective import require_distance_scale
 from fxpgrad.trainer.schedule import rate_of_step, rows_of_step
 from fxpgrad_kernels.training.gain import HIGHEST, LOWEST, ONE
 
@@ -49,7 +50,8 @@ class FloatForward:
     Parameters
     ----------
     graph : Graph
-        Float, without batch_norm nodes; its last fully connected layer makes the logits.
+        Float, without batch_norm nodes; its last fully connected layer makes the logits, if there is no
+        distance_scale.
     program : Program
         Lowered from the Graph's quantization: it says what a unit is and numbers the random streams.
     config : TrainerConfig
@@ -79,8 +81,13 @@ class FloatForward:
                 "masks, momentum, centres or weight decay"
             )
         self.graph, self.config, self.batch = graph, config, batch
-        if distance_scale is not None and (config.head == "exact" or config.rows == "split"):
-            raise InputError("a prototype classifier has no exact head, and its loss needs all rows at once")
+        if distance_scale is not None:
+            require_distance_scale(distance_scale)
+            if config.scope == "lp" or config.head == "exact" or config.rows == "split":
+                raise InputError(
+                    "a prototype classifier has no weights of its own, for scope 'lp' or an exact head, and "
+                    "its loss needs all rows at once, not split"
+                )
         form = with_accumulator_output(without_softmax(program)) if distance_scale is None else program
         self.items = float_values(graph, form, config, frozen)
         if config.rows == "split" and self.items and batch % config.num_directions:
@@ -143,7 +150,7 @@ class FloatForward:
         on_step: Callable[[FloatStep], None] | None = None,
     ) -> tuple[FloatStep, ...]:
         """Take `steps` steps on batches of x float32 [n, ...] and y int [n]: the trainer's own batches."""
-        check_samples(self.graph, self._head, x, y)
+        check_samples(self.graph, self._head if self._distance_scale is None else None, x, y)
         if self._distance_scale is not None:
             require_whole_classes(y, self.batch)
         if len(x) < self.batch:

@@ -95,8 +95,13 @@ class MethodPreset:
             except InputError as error:
                 raise InputError(f"{where}: {error}") from error
         if not self.sweep:  # else its methods are checked, one by one
+            self._check_rate(where, config)
             self._check_probe(where, config)
             self._check_loss(where, config)
+
+    def _check_rate(self, where: str, config: TrainerConfig) -> None:
+        if self.rate_of == "head_rate" and (config.head != "exact" or self.baseline.startswith("bp_")):
+            raise InputError(f"{where}: rate_of 'head_rate' needs the trainer setting head = \"exact\"")
 
     def _check_loss(self, where: str, config: TrainerConfig) -> None:
         if self.loss not in get_args(Loss):

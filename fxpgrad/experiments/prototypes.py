@@ -17,12 +17,14 @@ FeatureArray = NDArray[np.floating]
 
 def features_node(graph: Graph) -> Node:
     """Return the node that makes the features, the Graph's one output [D]."""
-    shape = graph.tensors[graph.outputs[0]].shape
-    if len(graph.outputs) != 1 or len(shape) != 1:
+    shapes = [graph.tensors[name].shape for name in graph.outputs]
+    made = [node for node in graph.nodes if node.output in graph.outputs]
+    if len(shapes) != 1 or len(shapes[0]) != 1 or not made:
+        ends = " and ".join(map(str, shapes)) if made else "its input"
         raise GraphError(
-            f"graph {graph.name} must end in one vector of features for prototypes, not in {shape}"
+            f"graph {graph.name} must end in one vector of features for prototypes, not in {ends}"
         )
-    return next(node for node in graph.nodes if node.output == graph.outputs[0])
+    return made[0]
 
 
 def require_whole_classes(labels: NDArray[np.integer], batch: int) -> None:

@@ -1,4 +1,4 @@
-"""What a scope trains of a float Graph that ends in a fully connected layer."""
+"""What a scope trains of a float Graph that ends in a fully connected layer, or in features."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def trained_nodes(graph: Graph, head: Node, scope: str, last: int | None = None)
     graph
         A float Graph without batch_norm nodes.
     head
-        Its layer that makes the logits.
+        Its layer that makes the logits, or its node that makes the features.
     scope
         "lp": the head; "last_k": the last layers with weights, `last` of them; "ft", "affine": all.
     last
@@ -50,10 +50,14 @@ def trained_nodes(graph: Graph, head: Node, scope: str, last: int | None = None)
     ------
     InputError
         An unknown scope, or a number of layers that does not fit.
+    GraphError
+        No layer has weights.
     """
     if scope not in SCOPES:
         raise InputError(f"scope must be one of {', '.join(SCOPES)}, not {scope!r}")
     nodes = weighted_nodes(graph, head)
+    if not nodes:
+        raise GraphError(f"graph {graph.name} has no layer with weights: nothing can be trained")
     if (last is not None) != (scope == "last_k"):
         raise InputError(
             f"last, the number of layers, goes with scope 'last_k' alone; got {last!r} for {scope}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from fxpgrad.errors import InputError
 from fxpgrad.program.multiplier import derive_multiplier
 from fxpgrad.program.program import Program
+from fxpgrad_kernels.errors import MultiplierError
 from fxpgrad_kernels.loss.cross_entropy import cross_entropy_linear
 from fxpgrad_kernels.loss.prototypes import cross_entropy_prototypes
 
@@ -30,6 +32,13 @@ class Objective(Protocol):
 
 def _q24(real: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return derive_multiplier(real * 2.0**FRACTION_BITS)
+
+
+def require_distance_scale(value: Any) -> None:
+    """Raise `InputError` unless the factor of squared distances is a positive finite number."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not (number and 0 < float(value) <= sys.float_info.max):
+        raise InputError(f"distance_scale must be a positive finite number; got {value!r}")
 
 
 class LinearCrossEntropy:
@@ -60,14 +69,28 @@ class LinearCrossEntropy:
 class PrototypeCrossEntropy:
     """Cross-entropy over squared distances to the class means of the batch itself.
 
-    Each sample's own class mean leaves it out, so that the loss cannot be had by memory alone.
+    Each sample's own class mean leaves it out, so that the loss cannot be had by memory alone; that of a
+    class of one sample does not. Classes without a sample in the batch are left out.
+
+    Parameters
+    ----------
+    num_classes : int >= 1
+        Labels are 0..num_classes - 1.
+    distance_scale : float > 0
+        Factor of the squared distances.
+    leave_one_out : bool
+
+    Raises
+    ------
+    InputError
+        A number that does not fit, or, from `prepare`, a Program that does not end in int8 features.
     """
 
     def __init__(self, num_classes: int, distance_scale: float, *, leave_one_out: bool = True) -> None:
-        if num_classes < 1 or not distance_scale > 0:
-            raise InputError(
-                f"num_classes and distance_scale must be positive; got {num_classes}, {distance_scale}"
-            )
+        whole = isinstance(num_classes, (int, np.integer)) and not isinstance(num_classes, bool)
+        if not whole or num_classes < 1:
+            raise InputError(f"num_classes must be an integer of at least 1; got {num_classes!r}")
+        require_distance_scale(distance_scale)
         self.num_classes = num_classes
         self._distance_scale = distance_scale
         self._leave_one_out = int(leave_one_out)
@@ -77,7 +100,13 @@ class PrototypeCrossEntropy:
         info = program.tensors[program.outputs[0]]
         if info.dtype != "int8" or len(info.shape) != 1:
             raise InputError("the prototype objective needs a Program that ends in int8 features")
-        self._multiplier, self._shift = _q24(np.array([self._distance_scale * info.scale**2]))
+        try:
+            self._multiplier, self._shift = _q24(np.array([self._distance_scale * info.scale**2]))
+        except MultiplierError as error:
+            raise InputError(
+                f"distance_scale {self._distance_scale} is too large for features in steps of {info.scale}; "
+                f"take a smaller one: {error}"
+            ) from error
         self._sums = np.zeros((self.num_classes, info.shape[0]), np.int32)
         self._counts = np.zeros(self.num_classes, np.int32)
         self._losses = np.zeros(batch, np.int64)

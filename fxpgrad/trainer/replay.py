@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from fxpgrad.errors import InputError
 from fxpgrad.trainer.schedule import rate_of_step
+from fxpgrad.trainer.scopes import check_scalars
 from fxpgrad.trainer.trainer import Trainer
 
 
@@ -15,18 +18,22 @@ def replay(trainer: Trainer, scalars: Sequence[tuple[int, ...]], steps: int | No
     Parameters
     ----------
     trainer : Trainer
-        New, of the same Program and configuration, the seed included; it may have another batch.
+        New, of the same Program, configuration (the seed included) and frozen constants; it may have another
+        batch.
     scalars : sequence of tuple of int
         Of each step from the first on, one for each direction (`StepReport.scalars`).
     steps : int, optional
-        The length of the run that they are of, by which a linear schedule falls; None: as many as given.
+        The length that the run was to have, by which a linear schedule falls; None: as many as given. One
+        that was given up early (`TrainingReport.stopped`) has fewer scalars.
 
     Raises
     ------
     InputError
         The trainer has taken steps, an exact head (whose steps depend on the data), or scalars that do not
-        fit; more scalars than steps.
+        fit; more scalars than steps. No step has been taken then.
     """
+    if not isinstance(scalars, (Sequence, np.ndarray)):
+        raise InputError(f"scalars must be a sequence, an entry a step; got {type(scalars).__name__}")
     total = len(scalars) if steps is None else steps
     if trainer.steps_taken:
         raise InputError(
@@ -36,6 +43,8 @@ def replay(trainer: Trainer, scalars: Sequence[tuple[int, ...]], steps: int | No
         raise InputError("the steps of an exact head depend on the data: such a run cannot be replayed")
     if not isinstance(total, int) or isinstance(total, bool) or total < len(scalars):
         raise InputError(f"steps must be the length of the whole run, {len(scalars)} or more; got {steps!r}")
+    for of_step in scalars:
+        check_scalars(trainer.config, of_step)
     for number, of_step in enumerate(scalars):
         trainer.set_rate(rate_of_step(trainer.config, number, total))
         trainer.apply(of_step)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fxpgrad.errors import TrainingError
+from fxpgrad.errors import InputError, TrainingError
 from fxpgrad.program.layer_names import short_name
 from fxpgrad.program.program import Call, Constant, Program
 from fxpgrad.program.prove import real_multipliers
@@ -179,6 +180,17 @@ def magnitude_unit(config: TrainerConfig) -> int:
     A power of two, such that m scalars of 4 sum to at most 256 (see `update`).
     """
     return 1 if config.scalar == "sign" else 2 ** int(math.log2(64 // config.num_directions))
+
+
+def check_scalars(config: TrainerConfig, scalars: Sequence[int]) -> None:
+    """Raise `InputError` unless there is one scalar for each direction, in the range of the configuration."""
+    most = 4 * magnitude_unit(config) if config.scalar == "magnitude" else 1
+    given = scalars if isinstance(scalars, (tuple, list, np.ndarray)) else ()
+    fit = all(isinstance(value, (int, np.integer)) and -most <= value <= most for value in given)
+    if not fit or len(given) != config.num_directions:
+        raise InputError(
+            f"scalars must be {config.num_directions} integers in [{-most}, {most}]; got {scalars!r}"
+        )
 
 
 def _probe_steps(

@@ -27,7 +27,7 @@ from fxpgrad.trainer.objective import Objective
 from fxpgrad.trainer.passes import Passes, rows_of_a_pass, rows_of_an_inference
 from fxpgrad.trainer.report import StepReport, TrainingReport
 from fxpgrad.trainer.schedule import rate_of_step, rows_of_step
-from fxpgrad.trainer.scopes import magnitude_unit, make_trainables
+from fxpgrad.trainer.scopes import check_scalars, magnitude_unit, make_trainables
 from fxpgrad.trainer.trainable import Trainable, tensor_numbers, trained_values, with_trained
 from fxpgrad.trainer.update import Update
 from fxpgrad.trainer.watch import Watch
@@ -207,11 +207,7 @@ class Trainer:
 
         scalars: for each direction -1, 0 or 1, or a magnitude. `replay` takes a whole run so.
         """
-        most = 4 * magnitude_unit(self.config) if self.config.scalar == "magnitude" else 1
-        if len(scalars) != self.config.num_directions or max(map(abs, scalars)) > most:
-            raise InputError(
-                f"scalars must be {self.config.num_directions} integers in [{-most}, {most}]; got {scalars}"
-            )
+        check_scalars(self.config, scalars)
         moved = saturated = 0
         if any(scalars) or self.config.weight_decay:
             jobs = [partial(update.run, self.steps_taken, scalars) for update in self._updates]

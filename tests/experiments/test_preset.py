@@ -243,6 +243,7 @@ trainer = { scope = "ft" }
         ),
         ("batch = 10", "batch = 9", "which must hold all 10 samples to adapt by; batch is 9"),
         ("shots = 2", "shots = 1", "needs 2 shots or more; got 1"),
+        ("rates", 'rate_of = "head_rate"\nrates', "rate_of 'head_rate' needs the trainer setting head"),
     ],
 )
 def test_the_loss_of_prototypes_is_for_what_has_them(tmp_path, old, new, message):

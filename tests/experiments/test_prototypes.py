@@ -170,6 +170,47 @@ def test_what_cannot_be_is_refused() -> None:
     flat = builder.build(builder.average_pool2d(builder.input("x", (4, 4, 1)), (2, 2)))
     with pytest.raises(GraphError, match="must end in one vector of features"):
         features_node(flat)
+    builder = GraphBuilder("identity")
+    with pytest.raises(
+        GraphError, match="must end in one vector of features for prototypes, not in its input"
+    ):
+        features_node(builder.build(builder.input("x", (4,))))
+    builder = GraphBuilder("pool")
+    pool = builder.build(builder.global_average_pool2d(builder.input("x", (6, 6, 2))))
+    for scope, last in (("ft", None), ("affine", None), ("last_k", 1)):
+        with pytest.raises(GraphError, match="pool has no layer with weights"):
+            adapt_backprop(pool, x, y, scope, 1, 0.1, last=last, distance_scale=SCALE)
+
+
+@pytest.mark.parametrize("scale", [0, 0.0, -1.0, math.nan, math.inf, True, "1", [1.0]])
+def test_a_scale_of_distances_is_a_positive_number(scale: Any) -> None:
+    x, y = data()
+    for name in ("bp_ft", "bp_affine", "ff_ft"):
+        with pytest.raises(InputError, match="distance_scale must be a positive finite number; got"):
+            run_baseline(name, backbone(), quantized(16), x, y, 1, 0.1, distance_scale=scale)
+
+
+def test_forward_gradients_of_a_last_layer_are_not_for_prototypes() -> None:
+    x, y = data()
+    with pytest.raises(InputError, match="has no weights of its own, for scope 'lp'"):
+        run_baseline("ff_lp", backbone(), quantized(16), x, y, 1, 0.1, distance_scale=SCALE)
+
+
+@pytest.mark.parametrize("name", ["bp_ft", "ff_ft"])
+def test_features_of_a_dense_layer_may_be_fewer_than_classes(name: str) -> None:
+    x, y = data()
+    rng = np.random.default_rng(3)
+    builder = GraphBuilder("dense")
+    pooled = builder.average_pool2d(builder.input("x", (6, 6, 2)), (3, 3))
+    weights = rng.normal(0, 1, (CLASSES - 1, 8)).astype(np.float32)
+    graph = builder.build(
+        builder.fully_connected(builder.reshape(pooled, (8,)), weights, None, name="features")
+    )
+    run = run_baseline(name, graph, quantize(graph, x, 16), x, y, 30, 1e-2, distance_scale=SCALE)
+    features = torch_forward(graph, run.parameters, x).numpy()
+    assert features.shape == (len(x), CLASSES - 1)
+    start = torch_forward(graph, graph_parameters(graph), x).numpy()
+    assert loss_by_hand(features.astype(np.float64), y) < loss_by_hand(start.astype(np.float64), y)
 
 
 METHODS = {

@@ -13,7 +13,7 @@ from fxpgrad.errors import InputError, LoweringError, TrainingError
 from fxpgrad.program.execute import run_program, run_reference
 from fxpgrad.program.program import Program, constants_sha256
 from fxpgrad.trainer.config import TrainerConfig
-from fxpgrad.trainer.objective import LinearCrossEntropy, PrototypeCrossEntropy
+from fxpgrad.trainer.objective import LinearCrossEntropy
 from fxpgrad.trainer.replay import replay
 from fxpgrad.trainer.report import StepReport
 from fxpgrad.trainer.trainable import distribution_code
@@ -148,9 +148,15 @@ def test_what_cannot_be_replayed_is_refused() -> None:
         ([one], 0, "steps must be the length of the whole run, 1 or more; got 0"),
         ([one], 1.5, "got 1.5"),
         ([(1,) * 9], None, "scalars must be"),
+        ([one, one, (2,) * FAST.num_directions], None, "scalars must be"),
+        ([(0.5,) * FAST.num_directions], None, r"integers in \[-1, 1\]; got \(0.5"),
+        ([("1",) * FAST.num_directions], None, "scalars must be"),
+        ([1], None, "scalars must be"),
+        (None, None, "scalars must be a sequence, an entry a step; got NoneType"),
     ):
         with pytest.raises(InputError, match=message):
             replay(trainer, scalars, steps)  # type: ignore[arg-type]
+        assert trainer.steps_taken == 0
     trainer.apply(one)
     with pytest.raises(InputError, match="has taken 1 steps"):
         replay(trainer, [one])
@@ -188,20 +194,6 @@ def test_the_given_program_is_never_written_to() -> None:
     before = program.constants_sha256()
     _train(FAST, 5, program)
     assert program.constants_sha256() == before
-
-
-def test_prototype_objective_trains_features() -> None:
-    program, x, y = image_program()
-    features = dataclasses.replace(
-        program,
-        calls=program.calls[:-1],
-        outputs=(program.calls[-1].inputs[0],),
-        tensors={name: info for name, info in program.tensors.items() if name != program.outputs[0]},
-    )
-    config = dataclasses.replace(FAST, epsilon=3e-2, learning_rate=3e-2)
-    trainer = Trainer(features, config, PrototypeCrossEntropy(3, 4.0), len(x))
-    report = trainer.fit(x, y, 60)
-    assert np.mean([s.mean_loss for s in report.steps[-5:]]) < 0.9 * report.steps[0].mean_loss
 
 
 def test_scratch_is_the_arena_and_one_layer_in_the_planner_and_in_the_allocator() -> None:
