@@ -81,7 +81,9 @@ def remove_file(path: str | Path) -> None:
     try:
         Path(path).unlink(missing_ok=True)
     except OSError as error:
-        raise StoreError(f"cannot delete {path}: {error.strerror or error}") from error
+        raise StoreError(
+            f"cannot delete {path}: {error.strerror or error}; delete it, or name another folder"
+        ) from error
 
 
 def check_folder(path: str | Path, *, force: bool = False) -> Path:

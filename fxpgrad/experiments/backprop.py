@@ -138,9 +138,9 @@ def adapt_backprop(
     if simulation is not None and scope == "affine":
         raise InputError("factors cannot be rounded to a quantized Graph's steps; choose another scope")
     check_samples(graph, head if distance_scale is None else None, x, y)
+    plan = Descent(steps, learning_rate, optimizer, momentum, schedule, batch, seed)
     if distance_scale is not None:
         require_whole_classes(y, len(y) if batch is None else batch)
-    plan = Descent(steps, learning_rate, optimizer, momentum, schedule, batch, seed)
     scaled = [node for node in nodes if scope == "affine" and not (whole_head and node is head)]
     kept = {node.inputs[-2] for node in scaled}
     names = constant_names(nodes)

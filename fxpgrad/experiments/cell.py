@@ -263,13 +263,14 @@ def _by_baseline(preset: Preset, cell: Cell, case: Case) -> Record:
             start = run_for(0)
         measure(start)
     run = run_for(steps)
+    finite = all(np.isfinite(values).all() for values in run.parameters.values())
     return {
         "accuracy": run.accuracy(case.test_x, case.test_y),
         "samples": len(case.test_y),
         "steps": steps,
         "forwards_done": case.spent + run.forwards * batch / samples,
         "weights_sha256": _digest(run.parameters),
-        "stopped": "",
+        "stopped": "" if finite else "the run diverged: weights are not finite; a smaller rate is needed",
         "curve": curve,
         "cpu_seconds": watch.seconds,
     }

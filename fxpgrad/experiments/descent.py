@@ -56,8 +56,9 @@ class Descent:
             raise InputError(f"learning_rate must be finite and positive, not {self.learning_rate}")
         if not 0 <= self.momentum < 1:
             raise InputError(f"momentum must be in [0, 1), not {self.momentum}")
-        if self.batch is not None and self.batch < 1:
-            raise InputError(f"batch must be at least 1, or None for all samples, not {self.batch}")
+        whole = isinstance(self.batch, int | np.integer) and not isinstance(self.batch, bool)
+        if self.batch is not None and not (whole and self.batch >= 1):
+            raise InputError(f"batch must be at least 1, or None for all samples, not {self.batch!r}")
 
 
 def batches(count: int, batch: int | None, seed: int) -> Iterator[NDArray[np.int64]]:

@@ -296,6 +296,7 @@ def test_scratch_bytes_of_a_linear_layer_by_hand() -> None:
         ({"learning_rate": 0.0}, "learning_rate must be finite and positive"),
         ({"learning_rate": float("nan")}, "learning_rate must be"),
         ({"batch": 0}, "batch must be at least 1"),
+        ({"batch": "5"}, "batch must be at least 1, or None for all samples, not '5'"),
         ({"x": np.zeros((24, 9, 9, 1))}, r"\(9, 9, 3\), not of shape \(24, 9, 9, 1\)"),
         ({"x": np.zeros((0, 9, 9, 3))}, "at least one sample"),
         ({"y": np.zeros(23, np.int32)}, "24 integer labels"),

@@ -213,6 +213,15 @@ def test_features_of_a_dense_layer_may_be_fewer_than_classes(name: str) -> None:
     assert loss_by_hand(features.astype(np.float64), y) < loss_by_hand(start.astype(np.float64), y)
 
 
+def test_a_run_that_diverges_says_so() -> None:
+    axes = {"set": ["omniglot"], "net": ["bundled"], "split": ["novel"], "task": [0]}
+    method = MethodPreset("bp", baseline="bp_ft", rates=[1e9], options={"optimizer": "sgd"})
+    data = {"ways": 5, "shots": 2, "queries": 2}
+    preset = Preset("few", "t", "few_shot", axes, (method,), forwards=12, batch=10, data=data)
+    task = {key: values[0] for key, values in axes.items()}
+    assert "diverged" in run_cell(preset, Cell("test", method, task, 0, 1e9), ".")["stopped"]
+
+
 METHODS = {
     "integers": {"weight_bits": 16, "trainer": {"scope": "ft", "epsilon": 3e-3}},
     "affine": {"trainer": {"scope": "affine", "distribution": "rademacher", "epsilon": 3e-2}},
