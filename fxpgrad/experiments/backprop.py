@@ -131,15 +131,16 @@ def adapt_backprop(
     nodes = trained_nodes(graph, head, scope, last)
     if whole_head and scope != "affine":
         raise InputError(f"whole_head goes with scope 'affine' alone, not with {scope!r}")
-    if distance_scale is not None and (whole_head or scope == "lp"):
-        raise InputError("a prototype classifier has no weights of its own: whole_head, 'lp' train nothing")
-    if distance_scale is not None:
-        require_distance_scale(distance_scale)
     if simulation is not None and scope == "affine":
         raise InputError("factors cannot be rounded to a quantized Graph's steps; choose another scope")
     check_samples(graph, head if distance_scale is None else None, x, y)
     plan = Descent(steps, learning_rate, optimizer, momentum, schedule, batch, seed)
     if distance_scale is not None:
+        if whole_head or scope == "lp":
+            raise InputError(
+                "a prototype classifier has no weights of its own: whole_head, 'lp' train nothing"
+            )
+        require_distance_scale(distance_scale)
         require_whole_classes(y, len(y) if batch is None else batch)
     scaled = [node for node in nodes if scope == "affine" and not (whole_head and node is head)]
     kept = {node.inputs[-2] for node in scaled}

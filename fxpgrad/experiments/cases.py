@@ -24,7 +24,7 @@ from fxpgrad.importers.model_file import file_kind, program_from, read_model
 from fxpgrad.program.execute import run_program
 from fxpgrad.program.lower import lower
 from fxpgrad.program.program import Program
-from fxpgrad.program.real_values import quantize_input
+from fxpgrad.program.real_values import dequantize_output, quantize_input
 from fxpgrad.quantize import calibrate, fold_batch_norm, quantize_graph
 from fxpgrad.tasks.backbone import attach_prototype_head, backbone_graph, class_prototypes, distance_scale
 from fxpgrad.tasks.cifar_resnet import LabelledImages, load_cifar, normalize, resnet_graph
@@ -191,9 +191,8 @@ def _few_shot(data: Mapping[str, Any], task: Mapping[str, Any], folder: Path, al
     if aligned:
         graph, alignment, seconds = _aligned(graph, ranges, usual, episode.support_x[:aligned])
         features_of = lower(quantize_graph(graph, ranges, 16, headroom=_HEADROOM[16]))
-    info = features_of.tensors[features_of.outputs[0]]
     given = quantize_input(features_of.tensors[features_of.inputs[0]], episode.support_x)
-    features = (run_program(features_of, given).astype(np.float64) - info.zero_point) * info.scale
+    features = dequantize_output(features_of, run_program(features_of, given))
     prototypes = class_prototypes(features, episode.support_y)
     headed = attach_prototype_head(graph, prototypes, scale)
     logits = 2 * scale * features @ prototypes.T - scale * (prototypes**2).sum(axis=1)

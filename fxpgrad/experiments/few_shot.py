@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fxpgrad.program.execute import run_program
 from fxpgrad.program.head import attach_linear_head
 from fxpgrad.program.program import Program, constants_sha256
-from fxpgrad.program.real_values import quantize_input
+from fxpgrad.program.real_values import dequantize_output, quantize_input
 from fxpgrad.tasks.backbone import class_prototypes
 from fxpgrad.tasks.episodes import Episode
 from fxpgrad.trainer.config import TrainerConfig
@@ -63,8 +63,7 @@ def prototype_classifier(
 
     -s * |f - p|^2 = 2 s p.f - s |p|^2 up to a term that is the same for all classes.
     """
-    info = backbone.tensors[backbone.outputs[0]]
-    features = (run_program(backbone, support_x).astype(np.float64) - info.zero_point) * info.scale
+    features = dequantize_output(backbone, run_program(backbone, support_x))
     prototypes = class_prototypes(features, support_y)
     weights, bias = 2 * distance_scale * prototypes, -distance_scale * (prototypes**2).sum(axis=1)
     return attach_linear_head(backbone, weights, bias, weight_bits=weight_bits)

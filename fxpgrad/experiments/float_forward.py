@@ -96,9 +96,8 @@ class FloatForward:
         self._network, self._distance_scale = TorchNetwork(graph), distance_scale
         self._head = last_fully_connected(graph) if distance_scale is None else features_node(graph)
         self._start = graph_parameters(graph)
-        self._least = (
-            form.tensors[form.calls[-1].inputs[0]].scale ** 2
-        )  # of a squared feature vector: as the trainer
+        call = form.calls[-1]
+        self._least = form.tensors[call.inputs[0]].scale ** 2  # of a squared feature vector: as the trainer
         roles = _ROLES if config.train_bias else _ROLES[:1]
         self._constants = {
             node.name: dict(zip(_ROLES, node.inputs[-2:], strict=True))
@@ -108,7 +107,7 @@ class FloatForward:
         self._exact = {
             role: self._start[name].copy()
             for role, name in exact.items()
-            if role in roles and form.calls[-1].constants[role] not in frozen
+            if role in roles and call.constants[role] not in frozen
         }
         self._size = 0.0  # mean squared length of a feature vector of the first step
         self.rate, self.steps_taken = 1.0, 0
@@ -228,10 +227,10 @@ class FloatForward:
         if self._distance_scale is not None:
             features = self._network.run(parameters, values, self._head.output, gains).double()
             logits = leave_one_out_logits(features, target, self._distance_scale)
-            return torch.nn.functional.cross_entropy(logits, target, reduction="none")
-        features = self._network.run(parameters, values, self._head.inputs[0], gains)
-        known = {self._head.inputs[0]: features}
-        logits = self._network.run(parameters, known, self._head.output, gains).double()
+        else:
+            features = self._network.run(parameters, values, self._head.inputs[0], gains)
+            known = {self._head.inputs[0]: features}
+            logits = self._network.run(parameters, known, self._head.output, gains).double()
         if self._exact:
             residuals = logits.softmax(1)
             residuals[torch.arange(len(target)), target] -= 1

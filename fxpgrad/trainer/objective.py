@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxpgrad.errors import InputError
+from fxpgrad.program.execute import positive
 from fxpgrad.program.multiplier import derive_multiplier
 from fxpgrad.program.program import Program
 from fxpgrad_kernels.errors import MultiplierError
@@ -87,11 +88,8 @@ class PrototypeCrossEntropy:
     """
 
     def __init__(self, num_classes: int, distance_scale: float, *, leave_one_out: bool = True) -> None:
-        whole = isinstance(num_classes, (int, np.integer)) and not isinstance(num_classes, bool)
-        if not whole or num_classes < 1:
-            raise InputError(f"num_classes must be an integer of at least 1; got {num_classes!r}")
+        self.num_classes = positive("num_classes", num_classes)
         require_distance_scale(distance_scale)
-        self.num_classes = num_classes
         self._distance_scale = distance_scale
         self._leave_one_out = int(leave_one_out)
 

@@ -119,6 +119,7 @@ class Trainer:
             Update(items, config, self._guidance) for items in _shared_out(self.trainables, threads)
         ]
         self._typical = np.zeros(1, np.int64)
+        self._rate = 0.0  # of the values' steps: none has been set
         self.steps_taken = 0
 
     @property
@@ -255,12 +256,9 @@ class Trainer:
             values += sum(array.size for array in self._head.values.values())
         rates = ["learning rate"] * bool(self.trainables) + ["head rate"] * (self._head is not None)
         watch = Watch(self.config.patience, values, self._objective.num_classes, " or the ".join(rates))
-        best, stopped, last = BestState(self._trained_arrays(), self.config.patience), "", 0.0
+        best, stopped = BestState(self._trained_arrays(), self.config.patience), ""
         for number in range(steps):
-            rate = rate_of_step(self.config, number, steps)
-            if rate != last:
-                self.set_rate(rate)
-                last = rate
+            self.set_rate(rate_of_step(self.config, number, steps))
             rows = rows_of_step(self.config.seed, self.steps_taken, len(x), self.batch)
             try:
                 report = self.step(features[rows], y[rows])
@@ -292,6 +290,9 @@ class Trainer:
 
     def set_rate(self, rate: float) -> None:
         """Take the next steps at a share of the learning rate, in (0, 1]; `fit` does so by its schedule."""
+        if rate == self._rate:
+            return
+        self._rate = rate
         for item in self.trainables:
             item.set_rate(rate)
         if self._head is not None:

@@ -19,11 +19,12 @@ from fxpgrad.experiments.float_forward import FloatForward
 from fxpgrad.experiments.method_preset import MethodPreset
 from fxpgrad.experiments.preset import Preset
 from fxpgrad.experiments.prototypes import features_node, leave_one_out_logits, prototype_logits
+from fxpgrad.experiments.records import Record
 from fxpgrad.graph.builder import GraphBuilder
 from fxpgrad.graph.graph import Graph
 from fxpgrad.program.execute import run_program
 from fxpgrad.program.lower import lower
-from fxpgrad.program.real_values import quantize_input
+from fxpgrad.program.real_values import dequantize_output, quantize_input
 from fxpgrad.quantize import quantize
 from fxpgrad.trainer.config import TrainerConfig
 from fxpgrad.trainer.objective import PrototypeCrossEntropy
@@ -85,10 +86,9 @@ def test_each_sample_is_left_out_of_its_own_mean(seed: int, classes: int, size: 
 def test_the_loss_is_that_of_the_integer_objective() -> None:
     program, (x, y) = lower(quantized(8)), data()
     output = run_program(program, quantize_input(program.tensors["x"], x))
-    info = program.tensors[program.outputs[0]]
     objective = PrototypeCrossEntropy(CLASSES, SCALE)
     objective.prepare(program, len(y))
-    real = (output.astype(np.float64) - info.zero_point) * info.scale
+    real = dequantize_output(program, output)
     assert objective(output, y) / 2.0**24 == pytest.approx(loss_by_hand(real, y), rel=1e-4)
 
 
@@ -213,13 +213,19 @@ def test_features_of_a_dense_layer_may_be_fewer_than_classes(name: str) -> None:
     assert loss_by_hand(features.astype(np.float64), y) < loss_by_hand(start.astype(np.float64), y)
 
 
-def test_a_run_that_diverges_says_so() -> None:
+def one_cell(method: MethodPreset) -> Record:
     axes = {"set": ["omniglot"], "net": ["bundled"], "split": ["novel"], "task": [0]}
-    method = MethodPreset("bp", baseline="bp_ft", rates=[1e9], options={"optimizer": "sgd"})
-    data = {"ways": 5, "shots": 2, "queries": 2}
-    preset = Preset("few", "t", "few_shot", axes, (method,), forwards=12, batch=10, data=data)
+    preset = Preset(
+        "few", "t", "few_shot", axes, (method,), forwards=12, batch=10, checkpoints=1,
+        data={"ways": 5, "shots": 2, "queries": 4, "sensor": "noisy"},
+    )  # fmt: skip
     task = {key: values[0] for key, values in axes.items()}
-    assert "diverged" in run_cell(preset, Cell("test", method, task, 0, 1e9), ".")["stopped"]
+    return run_cell(preset, Cell("test", method, task, 0, method.rates[0]), ".")
+
+
+def test_a_run_that_diverges_says_so() -> None:
+    method = MethodPreset("bp", baseline="bp_ft", rates=[1e9], options={"optimizer": "sgd"})
+    assert "diverged" in one_cell(method)["stopped"]
 
 
 METHODS = {
@@ -232,18 +238,11 @@ METHODS = {
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_a_cell_of_an_experiment(name: str) -> None:
-    axes = {"set": ["omniglot"], "net": ["bundled"], "split": ["novel"], "task": [0]}
     method = MethodPreset(name, loss="prototypes", rates=[1e-3], **METHODS[name])  # type: ignore[arg-type]
-    preset = Preset(
-        "few", "t", "few_shot", axes, (method,), forwards=12, batch=10, checkpoints=1,
-        data={"ways": 5, "shots": 2, "queries": 4, "sensor": "noisy"},
-    )  # fmt: skip
-    cell = Cell("test", method, {key: values[0] for key, values in axes.items()}, 0, 1e-3)
-    record = run_cell(preset, cell, ".")
+    record, again = one_cell(method), one_cell(method)
     assert record["loss"] == "prototypes"
     assert record["stopped"] == ""
     assert record["forwards_done"] == 12
     assert 0.2 < record["accuracy"] <= 1
     assert record["curve"][0][0] == 0
-    again = run_cell(preset, cell, ".")
     assert (record["weights_sha256"], record["accuracy"]) == (again["weights_sha256"], again["accuracy"])
